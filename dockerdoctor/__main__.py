@@ -1,0 +1,5 @@
+"""`python -m dockerdoctor`."""
+
+from dockerdoctor.cli import main
+
+main()

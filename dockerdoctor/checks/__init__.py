@@ -1,0 +1,21 @@
+"""One module per area: pure decisions with their catalogue entries. Order is dependency order, and the report's."""
+
+from types import ModuleType
+
+from dockerdoctor.checks import engine
+from dockerdoctor.model import Check
+
+AREAS: tuple[ModuleType, ...] = (engine,)
+
+
+def catalogue(areas: tuple[ModuleType, ...]) -> tuple[Check, ...]:
+    """Collect the checks of all areas in file order; raises ValueError when an id is used twice."""
+    checks = tuple(c for area in areas for c in vars(area).values() if isinstance(c, Check))
+    ids = [c.id for c in checks]
+    twice = sorted({i for i in ids if ids.count(i) > 1})
+    if twice:
+        raise ValueError(f"check ids used twice: {', '.join(twice)}")
+    return checks
+
+
+CATALOGUE: tuple[Check, ...] = catalogue(AREAS)

@@ -1,0 +1,185 @@
+"""The command line: parse, call, render, exit code; it decides nothing."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dockerdoctor import __version__
+from dockerdoctor.checks import CATALOGUE
+from dockerdoctor.examine import examine
+from dockerdoctor.exits import ExitStatus
+from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
+from dockerdoctor.facts.engine import EngineInfo, EngineVersion
+from dockerdoctor.facts.inside import sweep_abandoned
+from dockerdoctor.facts.probes import PROBES
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Facts, measure, required_probes
+from dockerdoctor.model import Check, Endpoint, Engine, Report, Severity
+from dockerdoctor.render import FORMATS, Format
+from dockerdoctor.render.terminal import Options
+from dockerdoctor.saved import Unreadable, dump, load
+
+app = typer.Typer(
+    name="doctor",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Find out why Docker on Linux misbehaves: the cause, the evidence, the fix, and the proof.",
+)
+
+HostOption = Annotated[str, typer.Option("--host", "-H", metavar="URL", help="Engine to examine, as docker -H.")]
+ContextOption = Annotated[str, typer.Option("--context", "-c", metavar="NAME", help="Docker context to examine.")]
+
+
+def talk(text: str) -> None:
+    """Say something that is not the report."""
+    typer.echo(text, err=True)
+
+
+def select(checks: Iterable[Check], only: Iterable[str], skip: Iterable[str]) -> tuple[Check, ...]:
+    """Choose checks by glob patterns; raises BadParameter for a pattern that matches none."""
+    checks = tuple(checks)
+
+    def matching(patterns: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for pattern in (p for given in patterns for p in given.split(",")):
+            hits = fnmatch.filter([c.id for c in checks], pattern)
+            if not hits:
+                raise typer.BadParameter(f"no check matches {pattern!r}; `doctor check --list` shows them all")
+            found |= set(hits)
+        return found
+
+    only, skip = tuple(only), tuple(skip)
+    kept = matching(only) if only else {c.id for c in checks}
+    return tuple(c for c in checks if c.id in kept - matching(skip))
+
+
+def report_of(
+    checks: tuple[Check, ...], facts: Facts, started: datetime, began: float, seconds: dict[type, float]
+) -> Report:
+    """Decide, diagnose, and put the report together."""
+    results, crashes = examine(checks, facts, PROBES, seconds)
+    endpoint, version, info = (facts.get(fact) for fact in (ChosenEndpoint, EngineVersion, EngineInfo))
+    return Report(
+        __version__,
+        Endpoint(endpoint.url, endpoint.source) if isinstance(endpoint, ChosenEndpoint) else Endpoint(),
+        Engine(
+            version.version,
+            version.api,
+            info.operating_system if isinstance(info, EngineInfo) else version.os,
+            version.kernel,
+        )
+        if isinstance(version, EngineVersion)
+        else Engine(),
+        started,
+        time.monotonic() - began,
+        results,
+        crashes,
+    )
+
+
+def options_for(*, verbose: bool, every: bool) -> Options:
+    """How wide, how colourful: as the terminal allows (NO_COLOR, https://no-color.org)."""
+    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    unicode = "utf" in (sys.stdout.encoding or "").lower()
+    return Options(shutil.get_terminal_size((80, 24)).columns, color, verbose, every, unicode)
+
+
+@app.command()
+def check(
+    only: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Only these checks: 'dns.*'.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these checks out.")] = None,
+    passive: Annotated[bool, typer.Option("--passive", help="Start no probe container; change nothing at all.")] = False,
+    fail_on: Annotated[Severity, typer.Option(help="Exit with 1 for findings this bad or worse.")] = Severity.ERROR,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.5, help="Wait for no measurement longer.")] = 10.0,
+    output_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What is well, too, and our own bugs in full.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Open the symptoms under each cause.")] = False,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the measured facts.")] = None,
+    replay: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="Examine kept facts, not this host.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show the catalogue and examine nothing.")] = False,
+    host_url: HostOption = "",
+    context: ContextOption = "",
+) -> None:
+    """Examine this host and name what keeps Docker from working."""
+    checks = select(CATALOGUE, only or (), skip or ())
+    if listing:
+        for one in checks:
+            typer.echo(f"{one.id:34} {one.severity.value:8} {one.title}")
+        return
+    started, began = datetime.now(timezone.utc), time.monotonic()
+    seconds: dict[type, float] = {}
+    if replay:
+        facts = _load(replay)
+    else:
+        if not sys.platform.startswith("linux"):
+            talk(f"doctor examines Linux hosts; this is {sys.platform}")
+            raise typer.Exit(ExitStatus.UNEXAMINED)
+        wanted = {fact for one in checks for fact, _ in one.needs.values()} | {ChosenEndpoint, EngineVersion, EngineInfo}
+        probes = tuple(_sooner(p, timeout) for p in required_probes(PROBES, wanted))
+        facts, seconds = measure(probes, Host(), {Settings: Settings(host_url, context)}, passive=passive)
+        sweep_abandoned()
+    if save:
+        _write(save, dump(facts))
+    report = report_of(checks, facts, started, began, seconds)
+    typer.echo(FORMATS[output_format](report, options_for(verbose=verbose, every=every)), nl=False)
+    raise typer.Exit(report.exit_status(fail_on))
+
+
+def _sooner(p: Any, timeout: float) -> Any:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(p, deadline=min(p.deadline, timeout))
+
+
+def _load(path: Path) -> Facts:
+    try:
+        return load(path.read_text(encoding="utf-8"), PROBES, (Settings,))
+    except (OSError, UnicodeError, Unreadable) as no:
+        talk(f"{path}: {no}")
+        raise typer.Exit(ExitStatus.USAGE) from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as no:
+        talk(f"{path}: {no.strerror}")
+        raise typer.Exit(ExitStatus.USAGE) from None
+
+
+@app.command()
+def version() -> None:
+    """Show the doctor's version."""
+    typer.echo(f"dockerdoctor {__version__}")
+
+
+def main() -> None:
+    """Run the command; every way out has its documented exit code."""
+    # SIGTERM unwinds as Ctrl-C does, so that nothing is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        talk("interrupted")
+        code = int(ExitStatus.INTERRUPTED)
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else int(done.code is not None)
+    except BrokenPipeError:
+        code = int(ExitStatus.WELL)
+    sweep_abandoned()
+    sys.stdout.flush()
+    # Probes that are overdue are daemon threads: leave without joining anything.
+    os._exit(code)

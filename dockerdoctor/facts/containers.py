@@ -1,0 +1,249 @@
+"""The containers and networks of this engine, read in one pass over its API."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
+from dockerdoctor.facts.engine import ask
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Unmeasured, probe
+
+# Everything the doctor starts carries this label, so that whatever a kill leaves behind can be found and removed.
+LABEL = "io.dockerdoctor.probe"
+# The list is one call; an inspection is one more each. Beyond this many running containers only the list is read.
+MAX_INSPECTED = 200
+SECRET_NAME = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PortBinding:
+    """One published port."""
+
+    container_port: int
+    protocol: str
+    host_ip: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One container on one network."""
+
+    network: str
+    network_id: str
+    ip: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container, without secrets: values of variables whose names suggest one are masked."""
+
+    id: str
+    name: str
+    image: str
+    state: str  # "running", "exited", "restarting", "paused", "created", "dead"
+    status: str  # "Up 3 minutes", "Exited (1) 5 seconds ago"
+    labels: tuple[tuple[str, str], ...] = ()
+    ports: tuple[PortBinding, ...] = ()
+    networks: tuple[Attachment, ...] = ()
+    network_mode: str = ""  # "default", "bridge", "host", "none", "container:ID", or a network's name
+    # The rest is known for inspected containers only.
+    inspected: bool = False
+    pid: int = 0
+    started: str = ""
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    restart_policy: str = ""
+    restart_count: int = 0
+    command: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    dns: tuple[str, ...] = ()  # --dns
+    exposed: tuple[str, ...] = ()  # "80/tcp"
+    links: tuple[str, ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+    wanted_ports: tuple[PortBinding, ...] = ()  # HostConfig.PortBindings: what it asks for, running or not
+    log_driver: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs now."""
+        return self.state == "running"
+
+    @property
+    def short_id(self) -> str:
+        """As `docker ps` shows it."""
+        return self.id[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """Every container but the doctor's own."""
+
+    all: tuple[Container, ...]
+
+    @property
+    def running(self) -> tuple[Container, ...]:
+        """Those whose process runs now."""
+        return tuple(c for c in self.all if c.running)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A Docker network."""
+
+    id: str
+    name: str
+    driver: str
+    internal: bool
+    ipv6: bool
+    subnets: tuple[str, ...]  # CIDR
+    gateways: tuple[str, ...]
+    options: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...]
+
+    @property
+    def bridge(self) -> str:
+        """Name of the Linux bridge; empty for other drivers."""
+        if self.driver != "bridge":
+            return ""
+        return dict(self.options).get("com.docker.network.bridge.name") or f"br-{self.id[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Every network but the doctor's own."""
+
+    all: tuple[Network, ...]
+
+    @property
+    def bridges(self) -> tuple[Network, ...]:
+        """Those of the bridge driver."""
+        return tuple(n for n in self.all if n.driver == "bridge")
+
+
+def mask_env(name: str, value: str) -> str:
+    """Hide what may be a secret: by the variable's name, and passwords in URLs whatever the name."""
+    return "***" if value and SECRET_NAME.search(name) else mask_url(value)
+
+
+def _bindings(table: Any) -> tuple[PortBinding, ...]:
+    found = []
+    for key, hosts in (table or {}).items():
+        port, _, protocol = str(key).partition("/")
+        found.extend(
+            PortBinding(int(port), protocol or "tcp", b.get("HostIp") or "", int(b.get("HostPort") or 0))
+            for b in hosts or ()
+        )
+    return tuple(found)
+
+
+def _attachments(table: Any) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(name, str(n.get("NetworkID") or ""), str(n.get("IPAddress") or ""), tuple(n.get("Aliases") or ()))
+        for name, n in (table or {}).items()
+    )
+
+
+def _inspected(data: dict[str, Any], status: str) -> Container:
+    state, config, hostc = data.get("State") or {}, data.get("Config") or {}, data.get("HostConfig") or {}
+    network = data.get("NetworkSettings") or {}
+    env = tuple(
+        (name, mask_env(name, value)) for name, _, value in (item.partition("=") for item in config.get("Env") or ())
+    )
+    return Container(
+        str(data.get("Id")),
+        str(data.get("Name") or "").lstrip("/"),
+        str(config.get("Image") or ""),
+        str(state.get("Status") or ""),
+        status,
+        tuple(sorted((config.get("Labels") or {}).items())),
+        _bindings(network.get("Ports")),
+        _attachments(network.get("Networks")),
+        str(hostc.get("NetworkMode") or ""),
+        inspected=True,
+        pid=int(state.get("Pid") or 0),
+        started=str(state.get("StartedAt") or ""),
+        exit_code=int(state.get("ExitCode") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        error=str(state.get("Error") or ""),
+        restart_policy=str((hostc.get("RestartPolicy") or {}).get("Name") or ""),
+        restart_count=int(data.get("RestartCount") or 0),
+        command=(str(data.get("Path") or ""), *(data.get("Args") or ())),
+        env=env,
+        dns=tuple(hostc.get("Dns") or ()),
+        exposed=tuple(config.get("ExposedPorts") or ()),
+        links=tuple(hostc.get("Links") or ()),
+        extra_hosts=tuple(hostc.get("ExtraHosts") or ()),
+        wanted_ports=_bindings(hostc.get("PortBindings")),
+        log_driver=str((hostc.get("LogConfig") or {}).get("Type") or ""),
+    )
+
+
+def _listed(data: dict[str, Any]) -> Container:
+    ports = tuple(
+        PortBinding(int(p["PrivatePort"]), p.get("Type") or "tcp", p.get("IP") or "", int(p["PublicPort"]))
+        for p in data.get("Ports") or ()
+        if p.get("PublicPort")
+    )
+    return Container(
+        str(data.get("Id")),
+        str((data.get("Names") or ["/"])[0]).lstrip("/"),
+        str(data.get("Image") or ""),
+        str(data.get("State") or ""),
+        str(data.get("Status") or ""),
+        tuple(sorted((data.get("Labels") or {}).items())),
+        ports,
+        _attachments((data.get("NetworkSettings") or {}).get("Networks")),
+        str((data.get("HostConfig") or {}).get("NetworkMode") or ""),
+    )
+
+
+# Inspecting 200 containers takes about a second on a slow machine.
+@probe(deadline=8, upstream=("engine.reachable", "engine.responsive"))
+def containers(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Containers:
+    """List all containers, inspect those that may tell something: the running and the recently failed."""
+    listed = ask(host, endpoint, ping, "/containers/json?all=1")
+    if not isinstance(listed, list):
+        raise Unmeasured("GET /containers/json: not a list")
+    found: list[Container] = []
+    for n, data in enumerate(d for d in listed if LABEL not in (d.get("Labels") or {})):
+        container = _listed(data)
+        if n < MAX_INSPECTED:
+            try:
+                container = _inspected(ask(host, endpoint, ping, f"/containers/{container.id}/json"), container.status)
+            except Unmeasured:
+                pass  # gone between the list and the look: what the list said of it stands
+        found.append(container)
+    return Containers(tuple(found))
+
+
+@probe(deadline=5, upstream=("engine.reachable", "engine.responsive"))
+def networks(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Networks:
+    """List all networks with their subnets and options."""
+    listed = ask(host, endpoint, ping, "/networks")
+    if not isinstance(listed, list):
+        raise Unmeasured("GET /networks: not a list")
+    found = []
+    for data in listed:
+        if LABEL in (data.get("Labels") or {}):
+            continue
+        pools = (data.get("IPAM") or {}).get("Config") or ()
+        found.append(
+            Network(
+                str(data.get("Id")),
+                str(data.get("Name")),
+                str(data.get("Driver")),
+                bool(data.get("Internal")),
+                bool(data.get("EnableIPv6")),
+                tuple(p["Subnet"] for p in pools if p.get("Subnet")),
+                tuple(p["Gateway"].split("/")[0] for p in pools if p.get("Gateway")),
+                tuple(sorted((data.get("Options") or {}).items())),
+                tuple(sorted((data.get("Labels") or {}).items())),
+            )
+        )
+    return Networks(tuple(found))

@@ -1,0 +1,307 @@
+"""Which engine the client would talk to and why, and whether anything answers there."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import stat as stat_
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from dockerdoctor.host import Dial, Host, failure_name
+from dockerdoctor.measure import probe
+
+DEFAULT_SOCKET = "/var/run/docker.sock"
+# A ping is answered from memory in milliseconds; three seconds tells a frozen daemon from a busy one.
+PING_TIMEOUT = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the caller asked for; given, never measured."""
+
+    host: str = ""  # --host
+    context: str = ""  # --context
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """`~/.docker/config.json`, without its secrets; the client and docker-py both read it."""
+
+    path: str
+    exists: bool
+    problem: str = ""  # why it cannot be used: "line 3 column 5: Expecting ',' delimiter", "permission denied"
+    current_context: str = ""
+    creds_store: str = ""
+    cred_helpers: tuple[tuple[str, str], ...] = ()  # (registry, helper)
+    auths: tuple[str, ...] = ()  # registries only
+    proxies: tuple[tuple[str, str, str], ...] = ()  # ("default" or an engine's URL, "httpProxy", URL without password)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenEndpoint:
+    """The engine that a client of this user talks to: flag, then DOCKER_HOST, then context, then the default."""
+
+    url: str
+    source: str  # "--host", "DOCKER_HOST", "context NAME (file)", "default"
+    problem: str = ""  # why no endpoint could be told: "context x has no metadata file"
+    tls: bool = False
+    cert_path: str = ""
+
+    @property
+    def socket_path(self) -> str:
+        """Path of the Unix socket; empty for other transports."""
+        return self.url.removeprefix("unix://") if self.url.startswith("unix://") else ""
+
+    @property
+    def local(self) -> bool:
+        """Whether files, processes and firewall of this host are the engine's own."""
+        return bool(self.socket_path)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of a TCP endpoint; ("", 0) otherwise."""
+        try:
+            parts = urlsplit(self.url)
+            return (parts.hostname or "", parts.port or (2376 if self.tls else 2375)) if not self.local else ("", 0)
+        except ValueError:
+            return "", 0
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """The endpoint's socket as a file."""
+
+    path: str
+    kind: str  # "socket", "directory", "file", "missing", "denied" (a parent folder cannot be searched)
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    group: str = ""
+    empty_directory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonPing:
+    """`GET /_ping`: unreachable is a measurement, not a failure to measure."""
+
+    connect: str  # "ok", or an errno's name, or "timeout"
+    answered: bool  # HTTP 200 with an API version
+    status: int = 0
+    outcome: str = ""  # "ok", "timeout", "closed", "malformed: …", "HTTP 500: …"
+    api_version: str = ""  # the newest the engine speaks
+    server: str = ""  # "Docker/20.10.24 (linux)"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEngines:
+    """Sockets other than the chosen one behind which an engine answers."""
+
+    answering: tuple[str, ...]  # "unix:///run/user/1000/docker.sock"
+
+
+def _client_config(host: Host) -> tuple[str, dict[str, object], str, bool]:
+    folder = host.env.get("DOCKER_CONFIG") or f"{host.home}/.docker"
+    path = f"{folder}/config.json"
+    try:
+        text = host.read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return path, {}, "", False
+    except OSError as no:
+        return path, {}, no.strerror or failure_name(no), True
+    try:
+        data = json.loads(text)
+    except ValueError as no:
+        reason = f"line {no.lineno} column {no.colno}: {no.msg}" if isinstance(no, json.JSONDecodeError) else str(no)
+        return path, {}, reason, True
+    if not isinstance(data, dict):
+        return path, {}, f"holds a {type(data).__name__}, not an object", True
+    return path, data, "", True
+
+
+def mask_url(url: str) -> str:
+    """Take the password out of a URL, and out of anything that looks like one without a scheme."""
+    head, at, tail = url.rpartition("@")
+    if not at:
+        return url
+    scheme, sep, userinfo = head.rpartition("://")
+    user = userinfo.split(":", 1)[0]
+    return f"{scheme}{sep}{user}:***@{tail}" if ":" in userinfo else f"{scheme}{sep}***@{tail}"
+
+
+@probe()
+def client_config(host: Host) -> ClientConfig:
+    """Read the client's configuration ourselves: docker-py takes a broken one for an empty one."""
+    path, data, problem, exists = _client_config(host)
+
+    def table(key: str) -> dict[str, object]:
+        value = data.get(key)
+        return value if isinstance(value, dict) else {}
+
+    proxies = tuple(
+        (where, key, mask_url(str(value)))
+        for where, entries in table("proxies").items()
+        if isinstance(entries, dict)
+        for key, value in entries.items()
+    )
+    return ClientConfig(
+        path,
+        exists,
+        problem,
+        str(data.get("currentContext") or ""),
+        str(data.get("credsStore") or ""),
+        tuple((registry, str(helper)) for registry, helper in table("credHelpers").items()),
+        tuple(table("auths")),
+        proxies,
+    )
+
+
+@probe()
+def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> ChosenEndpoint:
+    """Follow the client's own order; an exported DOCKER_HOST overrides the active context (docker/cli, context docs)."""
+    tls = bool(host.env.get("DOCKER_TLS_VERIFY"))
+    certs = host.env.get("DOCKER_CERT_PATH") or (f"{host.home}/.docker" if tls else "")
+    if settings.host:
+        return _normal(settings.host, "--host", tls, certs)
+    context = settings.context or host.env.get("DOCKER_CONTEXT", "")
+    source = "--context" if settings.context else "DOCKER_CONTEXT"
+    if not context and host.env.get("DOCKER_HOST"):
+        return _normal(host.env["DOCKER_HOST"], "DOCKER_HOST", tls, certs)
+    if not context:
+        context, source = config.current_context, config.path
+    if context and context != "default":
+        return _from_context(host, config, context, source)
+    return ChosenEndpoint(f"unix://{DEFAULT_SOCKET}", "default")
+
+
+def _normal(url: str, source: str, tls: bool, certs: str) -> ChosenEndpoint:
+    if "://" not in url:
+        # As the client does: a path-less "host:port" is TCP.
+        url = f"unix://{url}" if url.startswith("/") else f"tcp://{url}"
+    scheme, _, rest = url.partition("://")
+    problem = ""
+    if scheme not in {"unix", "tcp", "http", "https", "ssh", "npipe", "fd"}:
+        problem = f"unable to parse {url!r}: the scheme {scheme!r} is none of unix, tcp, ssh"
+    elif scheme == "unix" and not rest.startswith("/"):
+        problem = f"unable to parse {url!r}: a unix:// address needs an absolute path"
+    return ChosenEndpoint(url, source, problem, tls and scheme != "unix", certs)
+
+
+def _from_context(host: Host, config: ClientConfig, name: str, source: str) -> ChosenEndpoint:
+    folder = config.path.rsplit("/", 1)[0]
+    # The folder's name is the SHA-256 of the context's (docker/cli, context/store).
+    meta = f"{folder}/contexts/meta/{hashlib.sha256(name.encode()).hexdigest()}/meta.json"
+    why = f"context {name} ({source})"
+    try:
+        data = json.loads(host.read(meta))
+        url = str(data["Endpoints"]["docker"].get("Host") or "")
+    except OSError:
+        return ChosenEndpoint("", why, f"context {name!r} does not exist: there is no {meta}")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ChosenEndpoint("", why, f"context {name!r} cannot be read: {meta} is not a context")
+    return ChosenEndpoint(url or f"unix://{DEFAULT_SOCKET}", why)
+
+
+@probe()
+def socket_file(host: Host, endpoint: ChosenEndpoint) -> SocketFile:
+    """Look at the socket as a file, links followed."""
+    path = endpoint.socket_path
+    if not path:
+        return SocketFile("", "missing")
+    try:
+        status = host.path(path).stat()
+    except PermissionError:
+        return SocketFile(path, "denied")
+    except OSError:
+        return SocketFile(path, "missing")
+    kind = "file"
+    if stat_.S_ISSOCK(status.st_mode):
+        kind = "socket"
+    elif stat_.S_ISDIR(status.st_mode):
+        kind = "directory"
+    return SocketFile(
+        path,
+        kind,
+        stat_.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+        host.group_name(status.st_gid),
+        kind == "directory" and not host.listdir(path),
+    )
+
+
+def ping_unix(host: Host, path: str, timeout: float = PING_TIMEOUT) -> DaemonPing:
+    """Ask one Unix socket; connecting and answering are told apart."""
+    began = time.monotonic()
+    dialled = host.dial_unix(path, timeout)
+    if not dialled.ok:
+        return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
+    try:
+        status, headers, body = host.unix_http(path, "/_ping", timeout)
+    except http.client.HTTPException as no:
+        return DaemonPing("ok", answered=False, outcome=f"malformed: {type(no).__name__}")
+    except OSError as no:
+        return DaemonPing("ok", answered=False, outcome=failure_name(no), seconds=round(time.monotonic() - began, 3))
+    return _judge_ping(status, {k.lower(): v for k, v in headers.items()}, body, time.monotonic() - began)
+
+
+def _judge_ping(status: int, headers: dict[str, str], body: bytes, seconds: float) -> DaemonPing:
+    api = headers.get("api-version", "")
+    answered = status == http.client.OK and bool(api)
+    outcome = "ok" if answered else f"HTTP {status}: {body[:200].decode('utf-8', 'replace').strip()}"
+    return DaemonPing("ok", answered, status, outcome, api, headers.get("server", ""), round(seconds, 3))
+
+
+# Twice the ping's own timeout: connecting to a full backlog may take as long as the answer.
+@probe(deadline=2 * PING_TIMEOUT + 0.5)
+def daemon_ping(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
+    """Ask the chosen endpoint for the one answer that needs nothing but a living daemon."""
+    if endpoint.problem:
+        return DaemonPing("EINVAL", answered=False, outcome=endpoint.problem)
+    if endpoint.socket_path:
+        return ping_unix(host, endpoint.socket_path)
+    if endpoint.url.startswith("ssh://"):
+        done = host.run("docker", "-H", endpoint.url, "version", "--format", "{{.Server.APIVersion}}", timeout=5)
+        return DaemonPing("ok" if done.ok else "EIO", done.ok, outcome=done.err.strip()[:200], api_version=done.out.strip())
+    return _ping_tcp(host, endpoint)
+
+
+def _ping_tcp(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
+    import requests  # noqa: PLC0415 - only remote engines need it
+
+    address, port = endpoint.address
+    dialled: Dial = host.dial(address, port, PING_TIMEOUT)
+    if not dialled.ok:
+        return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
+    began = time.monotonic()
+    folder = endpoint.cert_path
+    options: dict[str, object] = {"timeout": PING_TIMEOUT}
+    if endpoint.tls:
+        options |= {"verify": f"{folder}/ca.pem", "cert": (f"{folder}/cert.pem", f"{folder}/key.pem")}
+    try:
+        scheme = "https" if endpoint.tls else "http"
+        reply = host.session().get(f"{scheme}://{address}:{port}/_ping", **options)  # type: ignore[arg-type]
+    except (requests.RequestException, OSError) as no:
+        return DaemonPing("ok", answered=False, outcome=f"{type(no).__name__}: {no}"[:300])
+    headers = {k.lower(): v for k, v in reply.headers.items()}
+    return _judge_ping(reply.status_code, headers, reply.content, time.monotonic() - began)
+
+
+@probe(deadline=4)
+def other_engines(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> OtherEngines:
+    """Look behind the usual sockets, but only when the chosen endpoint is not the default or does not answer."""
+    if ping.answered and endpoint.source == "default":
+        return OtherEngines(())
+    runtime = host.env.get("XDG_RUNTIME_DIR") or f"/run/user/{host.uid}"
+    usual = (
+        DEFAULT_SOCKET,
+        f"{runtime}/docker.sock",
+        f"{host.home}/.docker/desktop/docker.sock",
+        "/run/snap.docker/docker.sock",
+    )
+    here = host.path(endpoint.socket_path).resolve() if endpoint.socket_path else None
+    others = [s for s in usual if host.is_socket(s) and host.path(s).resolve() != here]
+    return OtherEngines(tuple(f"unix://{s}" for s in others if ping_unix(host, s, 1.0).answered))

@@ -1,0 +1,346 @@
+"""The engine itself: its process, its unit, what it says of itself, and what it is made of."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Unmeasured, probe
+
+# The newest API this doctor speaks: Engine 20.10's, which every engine since then still serves.
+OUR_API = "1.41"
+INFO_TIMEOUT = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Which parts of Docker are installed; empty paths where they are not."""
+
+    dockerd: str
+    docker: str
+    containerd: str
+    dockerd_version: str = ""  # "20.10.24+dfsg1"; asked of the program, so it is known while the daemon is down
+    podman_shim: bool = False  # `docker` is podman in disguise
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonProcess:
+    """The running dockerd: what it was started with is what counts, whatever the files say now."""
+
+    pid: int  # 0 when none runs
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()  # proxy variables and PATH only, passwords masked
+    environment_read: bool = False  # False without root
+    started: float = 0.0  # seconds since the epoch
+    state: str = ""  # of proc(5): "S", "T" (stopped), "D" (uninterruptible), "Z"
+    others: tuple[int, ...] = ()  # further dockerd processes
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment as a mapping."""
+        return dict(self.environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A systemd unit, as `systemctl show` tells it."""
+
+    name: str
+    load: str = ""  # "loaded", "not-found", "masked", "bad-setting"
+    active: str = ""  # "active", "inactive", "failed", "activating"
+    sub: str = ""
+    result: str = ""  # "success", "exit-code", "start-limit-hit"
+    file_state: str = ""  # "enabled", "disabled", "masked"
+    need_reload: bool = False
+    exec_start: tuple[str, ...] = ()  # the command lines in force
+    fragment: str = ""
+    drop_ins: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()  # Environment= as systemd understood it, passwords masked
+    load_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The units that make up Docker on a systemd host."""
+
+    systemd: bool  # PID 1 is systemd
+    docker: Unit
+    socket: Unit
+    containerd: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class EngineVersion:
+    """`GET /version`."""
+
+    version: str
+    api: str
+    min_api: str
+    os: str
+    arch: str
+    kernel: str
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The version as numbers, for comparing."""
+        return version_parts(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """`GET /info`, as far as a check needs it."""
+
+    operating_system: str
+    root_dir: str
+    driver: str
+    security_options: tuple[str, ...]
+    http_proxy: str  # passwords masked
+    https_proxy: str
+    no_proxy: str
+    mirrors: tuple[str, ...]
+    insecure_registries: tuple[str, ...]  # CIDRs and host:port
+    live_restore: bool
+    debug: bool
+    logging_driver: str
+    cgroup_driver: str
+    cgroup_version: str
+    default_runtime: str
+    runtimes: tuple[str, ...]
+    labels: tuple[str, ...]
+    warnings: tuple[str, ...]
+    containers_running: int
+    swarm: str
+    experimental: bool
+    address_pools: tuple[tuple[str, int], ...]  # (base, size); empty for the built-in ones
+
+    @property
+    def rootless(self) -> bool:
+        """Whether the daemon runs without root."""
+        return any("rootless" in option for option in self.security_options)
+
+
+def version_parts(version: str) -> tuple[int, ...]:
+    """Take the numbers out of a version: "20.10.24+dfsg1" → (20, 10, 24)."""
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    return tuple(int(n) for n in match.group(1).split(".")) if match else ()
+
+
+@probe()
+def installed(host: Host) -> Installed:
+    """Find the programs; ask dockerd for its version, which it tells without starting anything."""
+    dockerd = host.which("dockerd")
+    docker = host.which("docker")
+    match = re.search(r"version v?([^\s,]+)", host.run(dockerd, "--version").out) if dockerd else None
+    podman = bool(docker) and "podman" in host.path(docker).resolve().name
+    return Installed(dockerd, docker, host.which("containerd"), match.group(1) if match else "", podman)
+
+
+PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
+
+
+def proxy_environment(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Keep the proxy variables of an environment, without their passwords."""
+    return tuple(sorted((k, mask_url(v)) for k, v in env.items() if k.lower() in PROXY_VARIABLES))
+
+
+@probe()
+def daemon_process(host: Host, endpoint: ChosenEndpoint) -> DaemonProcess:
+    """Find dockerd in /proc: the one of this host's PID file first, since rootless and nested ones may run too."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    pids = [pid for pid in host.pids() if host.comm(pid) == "dockerd" and _same_root(host, pid)]
+    if not pids:
+        return DaemonProcess(0)
+    listed = host.text("/var/run/docker.pid").strip()
+    pid = int(listed) if listed.isdigit() and int(listed) in pids else pids[0]
+    try:
+        raw = host.read(f"/proc/{pid}/environ")
+        pairs = dict(item.partition("=")[::2] for item in raw.split("\0") if "=" in item)
+        environment = (*proxy_environment(pairs), ("PATH", pairs.get("PATH", "")))
+        environment_read = True
+    except OSError:
+        environment, environment_read = (), False
+    fields = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    started = 0.0
+    if len(fields) > 19:
+        boot = re.search(r"^btime (\d+)", host.text("/proc/stat"), re.MULTILINE)
+        started = int(boot.group(1)) + int(fields[19]) / 100 if boot else 0.0  # USER_HZ is 100 on Linux
+    return DaemonProcess(
+        pid,
+        host.cmdline(pid),
+        environment,
+        environment_read,
+        started,
+        fields[0] if fields else "",
+        tuple(p for p in pids if p != pid),
+    )
+
+
+def _same_root(host: Host, pid: int) -> bool:
+    """Leave out a dockerd that runs in a container: its files are not ours."""
+    try:
+        theirs, ours = host.path(f"/proc/{pid}/ns/mnt").readlink(), host.path("/proc/self/ns/mnt").readlink()
+    except OSError:
+        return True  # not ours to see: without root every namespace looks alike
+    return theirs == ours or not host.text(f"/proc/{pid}/cgroup").count("/docker/")
+
+
+UNIT_PROPERTIES = (
+    "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,"
+    "Environment,LoadError,Id"
+)
+
+
+def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
+    def one(key: str) -> str:
+        return (block.get(key) or [""])[-1]
+
+    commands = tuple(
+        match.group(1).strip() for line in block.get("ExecStart", ()) for match in re.finditer(r"argv\[\]=(.*?) ;", line)
+    )
+    environment = dict(re.findall(r"(\w+)=((?:\"[^\"]*\"|\S)*)", one("Environment")))
+    return Unit(
+        name,
+        one("LoadState"),
+        one("ActiveState"),
+        one("SubState"),
+        one("Result"),
+        one("UnitFileState"),
+        one("NeedDaemonReload") == "yes",
+        commands,
+        one("FragmentPath"),
+        tuple(one("DropInPaths").split()),
+        proxy_environment(environment),
+        one("LoadError"),
+    )
+
+
+@probe(deadline=4)
+def units(host: Host, endpoint: ChosenEndpoint) -> Units:
+    """Ask systemd once for all three units."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    names = ("docker.service", "docker.socket", "containerd.service")
+    empty = tuple(Unit(name) for name in names)
+    if not host.exists("/run/systemd/system"):
+        return Units(systemd=False, docker=empty[0], socket=empty[1], containerd=empty[2])
+    done = host.run("systemctl", "show", "--property", UNIT_PROPERTIES, "--", *names)
+    if not done.ok:
+        raise Unmeasured(f"systemctl show: {done.err.strip() or done.code}")
+    blocks: list[dict[str, list[str]]] = []
+    for text in done.out.split("\n\n"):
+        block: dict[str, list[str]] = {}
+        for line in text.splitlines():
+            key, _, value = line.partition("=")
+            block.setdefault(key, []).append(value)
+        blocks.append(block)
+    docker, socket, containerd = (_unit(name, block) for name, block in zip(names, blocks, strict=False))
+    return Units(systemd=True, docker=docker, socket=socket, containerd=containerd)
+
+
+def api_version(ping: DaemonPing) -> str:
+    """The API version to speak with this engine: ours, or its own newest when that is older."""
+    return min(OUR_API, ping.api_version or OUR_API, key=version_parts)
+
+
+def _tls(endpoint: ChosenEndpoint) -> Any:
+    if not endpoint.tls:
+        return None
+    from docker.tls import TLSConfig  # noqa: PLC0415 - only remote engines need it
+
+    folder = endpoint.cert_path
+    return TLSConfig((f"{folder}/cert.pem", f"{folder}/key.pem"), f"{folder}/ca.pem", verify=True)
+
+
+def client(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, timeout: float) -> Any:
+    """Build a docker-py client of the chosen engine; raises Unmeasured when it did not answer the ping."""
+    if not ping.answered:
+        raise Unmeasured("the engine does not answer")
+    return host.docker(endpoint.url, api_version(ping), timeout, _tls(endpoint))
+
+
+def ask(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, timeout: float = INFO_TIMEOUT) -> Any:
+    """
+    GET one JSON document of the API; raises Unmeasured with the reason when the engine refuses, stalls or babbles.
+
+    A Unix socket is asked with the standard library: what a lying or frozen daemon sends must be seen as it is, and
+    docker-py takes longer to import than the answer takes to come.
+    """
+    if not ping.answered:
+        raise Unmeasured("the engine does not answer")
+    url = f"/v{api_version(ping)}{target}"
+    try:
+        if endpoint.socket_path:
+            status, _, body = host.unix_http(endpoint.socket_path, url, timeout)
+        else:
+            api = client(host, endpoint, ping, timeout)
+            reply = api.get(f"{api.base_url}{url}")
+            status, body = reply.status_code, reply.content
+        document = json.loads(body)
+    except TimeoutError:
+        raise Unmeasured(f"GET {target}: no answer within {timeout:g} s") from None
+    # requests' exceptions are OSErrors too
+    except (http.client.HTTPException, ValueError, OSError) as no:
+        raise Unmeasured(f"GET {target}: {type(no).__name__}: {no}"[:300]) from None
+    if status != http.client.OK:
+        message = document.get("message", document) if isinstance(document, dict) else document
+        raise Unmeasured(f"GET {target}: HTTP {status}: {message}"[:300])
+    return document
+
+
+@probe(deadline=INFO_TIMEOUT + 1, upstream=("engine.reachable", "engine.responsive"))
+def engine_version(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> EngineVersion:
+    """Note that engines to this day ask containerd before they answer, and stall with it."""
+    data = ask(host, endpoint, ping, "/version")
+    if not isinstance(data, dict):
+        raise Unmeasured("GET /version: not an object")
+    return EngineVersion(*(str(data.get(k) or "") for k in ("Version", "ApiVersion", "MinAPIVersion", "Os", "Arch", "KernelVersion")))
+
+
+@probe(deadline=INFO_TIMEOUT + 1, upstream=("engine.reachable", "engine.responsive"))
+def engine_info(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> EngineInfo:
+    """Ask what the running daemon believes, which may differ from its files."""
+    data = ask(host, endpoint, ping, "/info")
+    if not isinstance(data, dict):
+        raise Unmeasured("GET /info: not an object")
+    registry = data.get("RegistryConfig") or {}
+    indexes = registry.get("IndexConfigs") or {}
+    insecure = (
+        *(registry.get("InsecureRegistryCIDRs") or ()),
+        *(name for name, index in indexes.items() if isinstance(index, dict) and not index.get("Secure", True)),
+    )
+    pools = tuple((str(p.get("Base")), int(p.get("Size") or 0)) for p in data.get("DefaultAddressPools") or ())
+
+    def text(key: str) -> str:
+        return str(data.get(key) or "")
+
+    return EngineInfo(
+        text("OperatingSystem"),
+        text("DockerRootDir"),
+        text("Driver"),
+        tuple(data.get("SecurityOptions") or ()),
+        mask_url(text("HttpProxy")),
+        mask_url(text("HttpsProxy")),
+        text("NoProxy"),
+        tuple(registry.get("Mirrors") or ()),
+        insecure,
+        bool(data.get("LiveRestoreEnabled")),
+        bool(data.get("Debug")),
+        text("LoggingDriver"),
+        text("CgroupDriver"),
+        text("CgroupVersion"),
+        text("DefaultRuntime"),
+        tuple(data.get("Runtimes") or ()),
+        tuple(data.get("Labels") or ()),
+        tuple(data.get("Warnings") or ()),
+        int(data.get("ContainersRunning") or 0),
+        str((data.get("Swarm") or {}).get("LocalNodeState") or ""),
+        bool(data.get("ExperimentalBuild")),
+        pools,
+    )

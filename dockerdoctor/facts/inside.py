@@ -1,0 +1,423 @@
+"""The same questions asked from a container on the default bridge and from one on a user-defined network."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dockerdoctor.facts.containers import LABEL
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.dns import FALLBACK, HUB, HostResolver, is_loopback
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.engine import client
+from dockerdoctor.facts.routes import Routes
+from dockerdoctor.facts.wanted import Wanted
+from dockerdoctor.host import Dial, DnsAnswer, Host
+from dockerdoctor.incontainer import ask
+from dockerdoctor.measure import Unmeasured, probe
+
+# From create to answer takes half a second on an idle host; a dead nameserver adds its own timeout.
+DEADLINE = 8.0
+ANSWER_WITHIN = 2.5  # seconds that the questions get
+LISTEN_PORT = 8080  # inside the container; any would do
+CONTAINER_LIFE = 7  # seconds after which a container that nobody stopped ends by itself
+# A container a minute old belongs to a doctor that was killed.
+STALE_AFTER = 60.0
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One name resolved by getaddrinfo(3) inside a container."""
+
+    name: str
+    outcome: str
+    addresses: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One TCP conversation: connect, send, first bytes back."""
+
+    target: str  # "10.0.0.1:3128"
+    outcome: str
+    reply: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the other side was reached and, where something was sent, replied."""
+        return self.outcome == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """One ICMP echo with "don't fragment" set."""
+
+    target: str
+    payload: int  # bytes; 28 more on the wire
+    outcome: str  # "ok", "timeout", "EMSGSIZE" (a router said so), "unable: …"
+    mtu: int  # of the path, as far as the kernel learnt it
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The network as seen from one place."""
+
+    place: str  # "host", "default bridge", "user network"
+    error: str = ""  # why nothing could be asked from there
+    resolv_conf: str = ""
+    hosts: str = ""
+    nameservers: tuple[str, ...] = ()
+    gateway: str = ""
+    mtu: int = 0  # of the container's own interface
+    dns: tuple[DnsAnswer, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    pings: tuple[Ping, ...] = ()
+
+    @property
+    def asked(self) -> bool:
+        """Whether this view holds answers."""
+        return not self.error
+
+    def said(self, server: str, transport: str) -> tuple[DnsAnswer, ...]:
+        """The answers of one nameserver over one transport."""
+        return tuple(a for a in self.dns if a.server == server and a.transport == transport)
+
+    def exchange(self, host: str, port: int) -> Exchange | None:
+        """The conversation with one target, if there was one."""
+        return next((e for e in self.exchanges if e.target == f"{host}:{port}"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One attempt to reach the probe container through its published port."""
+
+    source: str  # "host", "user network"
+    target: str
+    outcome: str  # "ok" when the container's own token came back
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Both probe containers' views, the host's own answers to the same questions, and the published port."""
+
+    host: View
+    bridge: View
+    user: View
+    published: tuple[Published, ...] = ()
+    publish_error: str = ""  # the engine's message when the port could not be published
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The containers' views that hold answers."""
+        return tuple(v for v in (self.bridge, self.user) if v.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked in every place; see `dockerdoctor.incontainer.ask.answer`."""
+
+    servers: tuple[str, ...] = ()
+    names: tuple[str, ...] = (HUB,)
+    lookups: tuple[str, ...] = ()
+    exchanges: tuple[tuple[str, int, str, float], ...] = ()  # host, port, what to send, patience in seconds
+    pings: tuple[tuple[str, int], ...] = ()
+    own: bool = True  # the place's own nameservers too
+    deadline: float = ANSWER_WITHIN
+
+    def payload(self) -> dict[str, Any]:
+        """As the script reads it."""
+        return {
+            "dns": {"servers": list(self.servers), "names": list(self.names), "own": self.own},
+            "lookups": list(self.lookups),
+            "exchanges": [list(e) for e in self.exchanges],
+            "pings": [list(p) for p in self.pings],
+            "deadline": self.deadline,
+        }
+
+
+def view(place: str, said: dict[str, Any]) -> View:
+    """Read the script's answers."""
+    return View(
+        place,
+        resolv_conf=said["resolv_conf"],
+        hosts=said["hosts"],
+        nameservers=tuple(said["nameservers"]),
+        gateway=said["gateway"],
+        mtu=min((i["mtu"] for i in said["interfaces"]), default=0),
+        dns=tuple(DnsAnswer(**{**a, "addresses": tuple(a["addresses"])}) for a in said["dns"]),
+        lookups=tuple(Lookup(x["name"], x["outcome"], tuple(x["addresses"]), x["seconds"]) for x in said["lookups"]),
+        exchanges=tuple(Exchange(**x) for x in said["exchanges"]),
+        pings=tuple(Ping(**p) for p in said["pings"]),
+    )
+
+
+@dataclass
+class Lab:
+    """What one run of probe containers needs, and all that it must remove again."""
+
+    host: Host
+    connect: Callable[[], Any]  # a new API client; one per thread
+    run_id: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def image(self) -> str:
+        """Name of the empty image."""
+        return f"dockerdoctor-probe:{self.run_id}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Marks everything as ours, and when it was made."""
+        return {LABEL: self.run_id, f"{LABEL}.created": str(int(self.host.clock()))}
+
+    def make_image(self, api: Any) -> None:
+        """Import an image of nothing: the interpreter comes from the host, so that nothing need be pulled."""
+        empty_tar = b"\0" * 10240
+        changes = [f"LABEL {key}={value}" for key, value in self.labels.items()]
+        api.import_image_from_data(empty_tar, repository=self.image.partition(":")[0], tag=self.run_id, changes=changes)
+
+    def interpreter(self) -> tuple[str, list[str]]:
+        """The Python to run inside, and the host's folders it needs."""
+        folders = [f for f in ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin") if self.host.exists(f)]
+        if self.host.exists(SYSTEM_PYTHON):
+            return SYSTEM_PYTHON, folders
+        prefix = sys.base_prefix
+        program = getattr(sys, "_base_executable", sys.executable)
+        return str(program), [*folders, *([] if prefix.startswith("/usr") else [prefix])]
+
+    def ask(
+        self, network: str, questions: Questions, *, publish: int = 0, until: Callable[[str], None] = lambda _: None
+    ) -> dict[str, Any]:
+        """
+        Run one container and return its answers; it is removed before this returns.
+
+        With `publish`, the container listens and is published on that port of the host; `until` is then called with
+        the container's id once it runs, before the answers are awaited. Raises docker.errors.APIError and OSError.
+        """
+        api = self.connect()
+        program, folders = self.interpreter()
+        said = questions.payload()
+        if publish:
+            said |= {"listen": LISTEN_PORT, "token": self.run_id, "linger": CONTAINER_LIFE}
+        config = api.create_host_config(
+            binds=[f"{folder}:{folder}:ro" for folder in folders],
+            network_mode=network,
+            cap_drop=["ALL"],
+            read_only=True,
+            security_opt=["no-new-privileges", "label=disable"],
+            log_config={"type": "json-file", "config": {}},
+            port_bindings={LISTEN_PORT: ("0.0.0.0", publish)} if publish else None,  # noqa: S104 - that is the question
+        )
+        container = api.create_container(
+            self.image,
+            [program, "-I", "-S", "-c", inspect.getsource(ask), json.dumps(said)],
+            host_config=config,
+            labels=self.labels,
+            ports=[LISTEN_PORT] if publish else None,
+            # Docker's proxy settings for containers must not redirect our own questions.
+            environment={"no_proxy": "*", "NO_PROXY": "*"},
+            stop_signal="SIGKILL",
+        )["Id"]
+        try:
+            output = api.attach(container, stdout=True, stderr=True, stream=True, logs=False)
+            api.start(container)
+            until(container)
+            text = ""
+            for chunk in output:
+                text += chunk.decode("utf-8", "replace")
+                if text.endswith("\n"):
+                    break
+            try:
+                answer = json.loads(text.splitlines()[-1])
+            except (ValueError, IndexError):
+                raise Unmeasured(f"the probe container said: {text.strip()[-300:] or 'nothing'}") from None
+            return dict(answer)
+        finally:
+            with contextlib.suppress(Exception):
+                api.remove_container(container, force=True)
+            api.close()
+
+    def make_network(self, api: Any) -> str:
+        """Create the temporary user-defined network; returns its name."""
+        name = f"dockerdoctor-{self.run_id}"
+        api.create_network(name, driver="bridge", labels=self.labels)
+        return name
+
+    def sweep(self, api: Any) -> None:
+        """Remove all that this run made, and what a killed run left behind."""
+        mine = {"label": LABEL}
+
+        def ours(labels: dict[str, str] | None) -> bool:
+            labels = labels or {}
+            created = labels.get(f"{LABEL}.created", "0")
+            age = self.host.clock() - float(created if created.isdigit() else 0)
+            return labels.get(LABEL) == self.run_id or age > STALE_AFTER
+
+        with contextlib.suppress(Exception):
+            for c in api.containers(all=True, filters=mine):
+                if ours(c.get("Labels")):
+                    with contextlib.suppress(Exception):
+                        api.remove_container(c["Id"], force=True)
+        with contextlib.suppress(Exception):
+            for n in api.networks(filters=mine):
+                if ours(n.get("Labels")):
+                    with contextlib.suppress(Exception):
+                        api.remove_network(n["Id"])
+        with contextlib.suppress(Exception):
+            for i in api.images(filters=mine):
+                if ours(i.get("Labels")):
+                    with contextlib.suppress(Exception):
+                        api.remove_image(i["Id"], force=True)
+
+
+@contextlib.contextmanager
+def probe_lab(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Iterator[Lab]:
+    """A place to run probe containers in, with its image; everything is removed on leaving."""
+    lab = Lab(host, lambda: client(host, endpoint, ping, DEADLINE))
+    api = lab.connect()
+    LABS.append((lab, lab.connect))
+    try:
+        lab.make_image(api)
+        yield lab
+    finally:
+        lab.sweep(api)
+        LABS.remove((lab, lab.connect))
+        api.close()
+
+
+# Labs in use: a probe that is overdue is abandoned with its thread, so the main thread sweeps before it exits.
+LABS: list[tuple[Lab, Callable[[], Any]]] = []
+
+
+def sweep_abandoned() -> None:
+    """Remove what overdue probes left behind; called by the main thread before it exits."""
+    for lab, connect in list(LABS):
+        with contextlib.suppress(Exception):
+            api = connect()
+            lab.sweep(api)
+            api.close()
+
+
+def free_port() -> int:
+    """A TCP port of the host that nobody uses right now."""
+    with socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))  # noqa: S104 - the port must be free on every address
+        return int(sock.getsockname()[1])
+
+
+def questions_for(
+    resolver: HostResolver | None, config: DaemonJson | None, routes: Routes | None, wanted: Wanted | None
+) -> Questions:
+    """Decide what to ask: every nameserver that a container may be given, and every address that it may need."""
+    servers: list[str] = []
+    if config:
+        servers += config.dns
+    if resolver:
+        servers += resolver.for_containers
+        if not resolver.for_containers and not (config and config.dns):
+            servers += FALLBACK
+    servers += wanted.servers if wanted else ()
+    gateways = routes.gateways if routes else ()
+    pings = [(g, size) for g in gateways[:2] for size in (56, 0)]
+    return Questions(
+        servers=tuple(dict.fromkeys(s for s in servers if not is_loopback(s))),
+        names=(HUB, *(wanted.names if wanted else ())),
+        lookups=(HUB,),
+        exchanges=wanted.exchanges if wanted else (),
+        pings=tuple(pings),
+    )
+
+
+@probe(deadline=DEADLINE + 1, upstream=("engine.reachable", "engine.responsive"), starts_container=True)
+def inside(
+    host: Host,
+    endpoint: ChosenEndpoint,
+    ping: DaemonPing,
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+    routes: Routes | None,
+    wanted: Wanted | None,
+) -> Inside:
+    """Start both containers at once, dial the published port while they answer, and remove everything."""
+    import docker.errors  # noqa: PLC0415 - heavy, and --passive does without
+    import requests  # noqa: PLC0415
+
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host: its containers cannot borrow this host's Python", skipped=True)
+    questions = questions_for(resolver, config, routes, wanted)
+    port = free_port()
+    own = routes.source if routes else ""
+    views: dict[str, View] = {}
+    published: list[Published] = []
+    publish_error: list[str] = []
+
+    def guarded(place: str, work: Callable[[], dict[str, Any]]) -> None:
+        try:
+            views[place] = view(place, work())
+        except Unmeasured as no:
+            views[place] = View(place, error=no.reason)
+        except (docker.errors.DockerException, requests.RequestException, OSError) as no:
+            views[place] = View(place, error=str(getattr(no, "explanation", "") or no))
+
+    def dial_published(token: str) -> None:
+        for address in dict.fromkeys(("127.0.0.1", own)):
+            if address:
+                said = ask.exchange(address, port, "GET / HTTP/1.0\r\n\r\n", 1.0)
+                good = said["outcome"] == "ok" and token in said["reply"]
+                outcome = "ok" if good else str(said["outcome"] if said["outcome"] != "ok" else "stranger")
+                published.append(Published("host", f"{address}:{port}", outcome))
+
+    with probe_lab(host, endpoint, ping) as lab:
+
+        def on_bridge() -> dict[str, Any]:
+            dialling = threading.Thread(target=dial_published, args=(lab.run_id,), daemon=True)
+            try:
+                said = lab.ask("bridge", questions, publish=port, until=lambda _: dialling.start())
+            except docker.errors.APIError as no:
+                if dialling.ident:
+                    raise
+                publish_error.append(str(no.explanation or no))
+                return lab.ask("bridge", questions)
+            dialling.join(ANSWER_WITHIN)
+            return said
+
+        def on_user_network() -> dict[str, Any]:
+            api = lab.connect()
+            network = lab.make_network(api)
+            api.close()
+            token = ((own, port, "GET / HTTP/1.0\r\n\r\n", 1.5),) if own else ()
+            return lab.ask(network, replace(questions, exchanges=(*questions.exchanges, *token)))
+
+        def on_host() -> dict[str, Any]:
+            return dict(ask.answer({**questions.payload(), "dns": {}}, questions.deadline))
+
+        threads = [
+            threading.Thread(target=guarded, args=(place, work), daemon=True)
+            for place, work in (("default bridge", on_bridge), ("user network", on_user_network), ("host", on_host))
+        ]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, DEADLINE - (time.monotonic() - began)))
+    late = View("", error=f"no answer within {DEADLINE:g} s")
+    bridge, user, here = (
+        views.get(p, replace(late, place=p)) for p in ("default bridge", "user network", "host")
+    )
+    via_user = user.exchange(own, port) if own else None
+    if via_user:
+        good = via_user.ok and lab.run_id in via_user.reply
+        published.append(Published("user network", via_user.target, "ok" if good else via_user.outcome))
+    return Inside(here, bridge, user, tuple(published), "; ".join(publish_error))

@@ -1,0 +1,413 @@
+"""The only door to the outside: files, commands, sockets, DNS, HTTP and the Docker API, each with a timeout."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fnmatch
+import grp
+import http.client
+import os
+import pwd
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import docker
+    import requests
+
+# A file of this project's interest is some kilobytes; a hostile or broken one must not fill our memory.
+MAX_FILE_BYTES = 4 << 20
+# A list of a thousand containers is two megabytes.
+MAX_BODY_BYTES = 32 << 20
+MISSING_COMMAND = 127  # as sh(1) says it
+TIMED_OUT = 124  # as timeout(1) says it
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that ended, was missing (code 127) or was killed at its timeout (code 124)."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited with 0."""
+        return self.code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """One attempt to connect: "ok", or how it failed, as the errno's name ("ECONNREFUSED") or "timeout" or "EAI_NONAME"."""
+
+    target: str  # "10.0.0.1:53", "/var/run/docker.sock"
+    outcome: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the connection was made."""
+        return self.outcome == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """What one nameserver said to one question over one transport."""
+
+    server: str
+    transport: str  # "udp" | "tcp"
+    name: str
+    outcome: str  # an rcode ("NOERROR", "NXDOMAIN", "SERVFAIL", "REFUSED"), "timeout", or an errno's name
+    addresses: tuple[str, ...] = ()
+    truncated: bool = False
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server did its work; that a name does not exist is an answer too."""
+        return self.outcome in {"NOERROR", "NXDOMAIN"}
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing that speaks DNS was reached."""
+        return not self.outcome.isupper() or self.outcome.startswith("E")
+
+
+class UnixHTTPConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket, for the questions that must be asked before an API version is known."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        """Connect to the socket instead of to a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def failure_name(error: BaseException) -> str:
+    """Name why a connection failed, as one word: an errno ("ECONNREFUSED"), "timeout", or an EAI_ code."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, socket.gaierror):
+        names = {getattr(socket, n): n for n in dir(socket) if n.startswith("EAI_")}
+        return names.get(error.errno or 0, "EAI_FAIL")
+    if isinstance(error, OSError) and error.errno:
+        return "timeout" if error.errno == errno.ETIMEDOUT else errno.errorcode.get(error.errno, f"errno {error.errno}")
+    return type(error).__name__
+
+
+class Host:
+    """
+    This machine, or a folder that looks like one.
+
+    `root` is put before every absolute path of a file; commands and sockets are always the machine's own.
+    """
+
+    def __init__(self, root: str | Path = "/", env: Mapping[str, str] | None = None) -> None:
+        self.root = Path(root)
+        self.env: Mapping[str, str] = dict(os.environ) if env is None else env
+
+    # -- who we are ---------------------------------------------------------------------------------------------
+
+    @property
+    def uid(self) -> int:
+        """The effective user id."""
+        return os.geteuid()
+
+    @property
+    def is_root(self) -> bool:
+        """Whether everything may be read."""
+        return self.uid == 0
+
+    @property
+    def user(self) -> str:
+        """The login name, or the number where the database has none."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return str(self.uid)
+
+    @property
+    def home(self) -> str:
+        """The home folder whose ~/.docker the client reads."""
+        return self.env.get("HOME") or pwd.getpwuid(self.uid).pw_dir
+
+    @property
+    def groups(self) -> frozenset[int]:
+        """The groups of this very process, fixed at login."""
+        return frozenset({*os.getgroups(), os.getegid()})
+
+    def database_groups(self, user: str) -> frozenset[int]:
+        """The groups that the database gives a user now (getgrouplist(3))."""
+        try:
+            return frozenset(os.getgrouplist(user, pwd.getpwnam(user).pw_gid))
+        except KeyError:
+            return frozenset()
+
+    def group_id(self, name: str) -> int | None:
+        """The number of a group, None when there is no such group."""
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            return None
+
+    def group_name(self, gid: int) -> str:
+        """The name of a group, or its number."""
+        try:
+            return grp.getgrgid(gid).gr_name
+        except KeyError:
+            return str(gid)
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def path(self, path: str | Path) -> Path:
+        """Where a path of the patient really lies."""
+        return self.root / str(path).lstrip("/")
+
+    def read_bytes(self, path: str | Path) -> bytes:
+        """Read at most MAX_FILE_BYTES; raises OSError. Never blocks on a FIFO or a device."""
+        # O_NONBLOCK: opening a FIFO that somebody put in the file's place would block for ever.
+        fd = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            return file.read(MAX_FILE_BYTES) or b""
+
+    def read(self, path: str | Path) -> str:
+        """Read text; bytes that are no UTF-8 are shown as escapes; raises OSError."""
+        return self.read_bytes(path).decode("utf-8", "backslashreplace")
+
+    def text(self, path: str | Path, default: str = "") -> str:
+        """Read text where a missing or unreadable file means `default`."""
+        try:
+            return self.read(path)
+        except OSError:
+            return default
+
+    def lstat(self, path: str | Path) -> os.stat_result | None:
+        """Status of the name itself; None when there is none; raises PermissionError."""
+        try:
+            return self.path(path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def exists(self, path: str | Path) -> bool:
+        """Whether a path, links followed, leads to something."""
+        try:
+            return self.path(path).exists()
+        except OSError:
+            return False
+
+    def is_socket(self, path: str | Path) -> bool:
+        """Whether a path, links followed, is a socket."""
+        try:
+            return stat.S_ISSOCK(self.path(path).stat().st_mode)
+        except OSError:
+            return False
+
+    def readlink(self, path: str | Path) -> str:
+        """Target of a symbolic link; empty when it is none."""
+        try:
+            return str(self.path(path).readlink())
+        except OSError:
+            return ""
+
+    def listdir(self, path: str | Path, pattern: str = "*") -> tuple[str, ...]:
+        """Sorted names in a folder that match; empty when the folder cannot be listed."""
+        try:
+            return tuple(sorted(fnmatch.filter(os.listdir(self.path(path)), pattern)))
+        except OSError:
+            return ()
+
+    def statvfs(self, path: str | Path) -> os.statvfs_result:
+        """Space and inodes of the filesystem behind a path; raises OSError."""
+        return os.statvfs(self.path(path))
+
+    def sysctl(self, name: str) -> str:
+        """A kernel setting ("net.ipv4.ip_forward"); empty when there is none."""
+        return self.text(f"/proc/sys/{name.replace('.', '/')}").strip()
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def which(self, name: str) -> str:
+        """Where a command lies; system folders are searched even when PATH lacks them; empty when nowhere."""
+        path = f"{self.env.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+        return shutil.which(name, path=path) or ""
+
+    def run(
+        self, *argv: str, timeout: float = 3.0, stdin: str = "", env: Mapping[str, str] | None = None
+    ) -> Completed:
+        """Run a command without a shell, in the C locale; it is killed at its timeout with all that it started."""
+        program = self.which(argv[0]) if "/" not in argv[0] else argv[0]
+        if not program:
+            return Completed(MISSING_COMMAND, "", f"{argv[0]}: not found")
+        try:
+            # A session of its own, so that the whole group can be killed and a Ctrl-C is ours alone.
+            process = subprocess.Popen(
+                (program, *argv[1:]),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**self.env, "LC_ALL": "C", "SYSTEMD_PAGER": "", **(env or {})},
+                start_new_session=True,
+            )
+        except OSError as no:
+            return Completed(126, "", f"{program}: {no.strerror}")
+        try:
+            out, err = process.communicate(stdin.encode(), timeout=timeout)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
+            # Reaped if it dies; a process in uninterruptible sleep does not, and is not waited for.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.2)
+            return Completed(TIMED_OUT, "", f"{argv[0]}: no answer within {timeout:g} s")
+        return Completed(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+    # -- processes ----------------------------------------------------------------------------------------------
+
+    def pids(self) -> tuple[int, ...]:
+        """Every process, by number."""
+        return tuple(sorted(int(n) for n in self.listdir("/proc", "[0-9]*") if n.isdigit()))
+
+    def cmdline(self, pid: int) -> tuple[str, ...]:
+        """The arguments of a process; empty when it is gone or a kernel thread."""
+        raw = self.text(f"/proc/{pid}/cmdline")
+        return tuple(raw.rstrip("\0").split("\0")) if raw else ()
+
+    def comm(self, pid: int) -> str:
+        """The name of a process; empty when it is gone."""
+        return self.text(f"/proc/{pid}/comm").strip()
+
+    # -- sockets ------------------------------------------------------------------------------------------------
+
+    def clock(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def dial(self, host: str, port: int, timeout: float = 2.0) -> Dial:
+        """Open a TCP connection and close it."""
+        began = time.monotonic()
+        try:
+            socket.create_connection((host, port), timeout).close()
+            outcome = "ok"
+        except OSError as no:
+            outcome = failure_name(no)
+        return Dial(f"{host}:{port}", outcome, round(time.monotonic() - began, 4))
+
+    def dial_unix(self, path: str, timeout: float = 2.0) -> Dial:
+        """Open a Unix socket and close it."""
+        began = time.monotonic()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            with sock:
+                sock.connect(str(self.path(path)))
+            outcome = "ok"
+        except OSError as no:
+            outcome = failure_name(no)
+        return Dial(path, outcome, round(time.monotonic() - began, 4))
+
+    def exchange(self, host: str, port: int, request: bytes, timeout: float = 2.0, limit: int = 4096) -> bytes | str:
+        """Send bytes over TCP and return the first bytes that come back, or why none did (see `Dial.outcome`)."""
+        try:
+            with socket.create_connection((host, port), timeout) as sock:
+                sock.settimeout(timeout)
+                sock.sendall(request)
+                return sock.recv(limit)
+        except OSError as no:
+            return failure_name(no)
+
+    def resolve(self, name: str, timeout: float = 3.0) -> tuple[tuple[str, ...], str]:
+        """Ask the host's own resolver (getaddrinfo(3)), as dockerd does; returns the addresses and the outcome."""
+        # getaddrinfo takes no timeout: asked in a process that does.
+        done = self.run("getent", "ahosts", name, timeout=timeout)
+        if done.code == TIMED_OUT:
+            return (), "timeout"
+        addresses = tuple(dict.fromkeys(line.split()[0] for line in done.out.splitlines() if line.split()))
+        return addresses, "ok" if addresses else "EAI_NONAME"
+
+    def ask_dns(self, server: str, name: str, transport: str = "udp", timeout: float = 2.0, rdtype: str = "A") -> DnsAnswer:
+        """Ask one nameserver one question over one transport (RFC 1035)."""
+        import dns.exception  # noqa: PLC0415 - heavy, and not every run asks
+        import dns.flags  # noqa: PLC0415
+        import dns.message  # noqa: PLC0415
+        import dns.query  # noqa: PLC0415
+        import dns.rcode  # noqa: PLC0415
+
+        began = time.monotonic()
+        addresses: tuple[str, ...] = ()
+        truncated = False
+        try:
+            query = dns.message.make_query(name, rdtype)
+            ask = dns.query.udp if transport == "udp" else dns.query.tcp
+            reply = ask(query, server, timeout=timeout)
+            outcome = dns.rcode.to_text(reply.rcode())
+            truncated = bool(reply.flags & dns.flags.TC)
+            addresses = tuple(str(item) for rrset in reply.answer if rrset.rdtype == 1 for item in rrset)
+        except dns.exception.Timeout:
+            outcome = "timeout"
+        except EOFError:
+            outcome = "closed"
+        except OSError as no:
+            outcome = failure_name(no)
+        except (dns.exception.DNSException, ValueError) as no:
+            outcome = f"malformed ({type(no).__name__})"
+        return DnsAnswer(server, transport, name, outcome, addresses, truncated, round(time.monotonic() - began, 4))
+
+    def session(self) -> requests.Session:
+        """HTTP that follows no proxy, credential or CA setting of our own environment: each probe says what it means."""
+        import requests  # noqa: PLC0415 - heavy, and not every run asks
+
+        session = requests.Session()
+        session.trust_env = False
+        return session
+
+    # -- the Docker API -----------------------------------------------------------------------------------------
+
+    def unix_http(self, path: str, target: str, timeout: float = 3.0) -> tuple[int, Mapping[str, str], bytes]:
+        """GET over a Unix socket; returns status, headers and at most MAX_BODY_BYTES; raises OSError or HTTPException."""
+        connection = UnixHTTPConnection(str(self.path(path)), timeout)
+        try:
+            connection.request("GET", target)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read(MAX_BODY_BYTES)
+        finally:
+            connection.close()
+
+    def docker(self, url: str, version: str, timeout: float = 5.0, tls: Any = None) -> docker.APIClient:
+        """Build a client of the engine's API; one per probe, since it is not thread-safe (docker/docker-py#3229)."""
+        import docker  # noqa: PLC0415 - heavy, and not every run asks
+
+        # An explicit version: without one the constructor asks the daemon, and hangs with it.
+        return docker.APIClient(base_url=url, version=version, timeout=timeout, tls=tls)
+
+    # -- changes, for fixes only --------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self, path: str) -> Iterator[None]:
+        """Keep two doctors apart; raises BlockingIOError when another one is at work."""
+        import fcntl  # noqa: PLC0415
+
+        target = self.path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+
+
+def arguments_of(command: Sequence[str]) -> str:
+    """Show a command as it would be typed."""
+    import shlex  # noqa: PLC0415
+
+    return shlex.join(command)

@@ -1,0 +1,319 @@
+"""
+Answers questions about the network from wherever it runs: standard library only, one file, Python 3.6 and newer.
+
+Its source is handed to an interpreter in a container that has nothing else; the same functions answer for the host.
+Questions and answers are JSON: see `answer`. Nothing here raises; every answer has an outcome, in the words of
+`dockerdoctor.host.Dial.outcome`.
+"""
+
+import errno
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+TIMEOUT = 1.5  # seconds for one question; a resolver's answer that takes longer is useless to a container
+RETRY_PAUSE = 0.05
+IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_MTU = 10, 2, 14  # linux/in.h; Python names none of them
+ICMP_ECHO, ICMP_ECHO_REPLY = 8, 0
+RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
+
+
+def why(error):
+    """Name a failure as one word."""
+    if isinstance(error, socket.timeout):
+        return "timeout"
+    if isinstance(error, socket.gaierror):
+        return next((n for n in dir(socket) if n.startswith("EAI_") and getattr(socket, n) == error.errno), "EAI_FAIL")
+    if isinstance(error, OSError) and error.errno:
+        return "timeout" if error.errno == errno.ETIMEDOUT else errno.errorcode.get(error.errno, str(error.errno))
+    return type(error).__name__
+
+
+def family(address):
+    """Tell IPv6 literals from the rest."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def dns_query(name, number):
+    """Build a query for the A records of a name (RFC 1035, section 4)."""
+    labels = b"".join(struct.pack("B", len(p)) + p for p in name.encode("idna").rstrip(b".").split(b".") if p)
+    return struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
+
+
+def skip_name(reply, at):
+    """Return the offset behind a name, compressed or not."""
+    while at < len(reply):
+        length = reply[at]
+        if length >= 0xC0:
+            return at + 2
+        at += 1 + length
+        if not length:
+            return at
+    return at
+
+
+def dns_read(reply, number):
+    """Read outcome, addresses and the truncation flag out of a reply."""
+    if len(reply) < 12:
+        return "malformed", [], False
+    got, flags, questions, answers = struct.unpack(">HHHH", reply[:8])
+    if got != number:
+        return "malformed", [], False
+    rcode = flags & 15
+    addresses, at = [], 12
+    try:
+        for _ in range(questions):
+            at = skip_name(reply, at) + 4
+        for _ in range(answers):
+            at = skip_name(reply, at)
+            rtype, _, _, length = struct.unpack(">HHIH", reply[at : at + 10])
+            at += 10
+            if rtype == 1 and length == 4:
+                addresses.append(socket.inet_ntoa(reply[at : at + 4]))
+            at += length
+    except (struct.error, OSError, IndexError):
+        pass
+    return RCODES[rcode] if rcode < len(RCODES) else "RCODE%d" % rcode, addresses, bool(flags & 0x0200)
+
+
+def receive(sock, size):
+    """Read exactly so many bytes; fewer when the other side closes."""
+    data = b""
+    while len(data) < size:
+        more = sock.recv(size - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def ask_dns(server, name, transport, timeout=TIMEOUT):
+    """Ask one server one question over one transport."""
+    number = struct.unpack(">H", os.urandom(2))[0]
+    began = time.time()
+    addresses, truncated = [], False
+    try:
+        query = dns_query(name, number)
+        if transport == "udp":
+            sock = socket.socket(family(server), socket.SOCK_DGRAM)
+            sock.settimeout(timeout)
+            sock.connect((server, 53))  # connected, so that an ICMP "port unreachable" is seen
+            sock.send(query)
+            reply = sock.recv(4096)
+        else:
+            sock = socket.create_connection((server, 53), timeout)
+            sock.sendall(struct.pack(">H", len(query)) + query)
+            head = receive(sock, 2)
+            reply = receive(sock, struct.unpack(">H", head)[0]) if len(head) == 2 else b""
+        sock.close()
+        outcome, addresses, truncated = dns_read(reply, number) if reply else ("closed", [], False)
+    except (OSError, UnicodeError) as no:
+        outcome = why(no)
+    return {
+        "server": server,
+        "transport": transport,
+        "name": name,
+        "outcome": outcome,
+        "addresses": addresses,
+        "truncated": truncated,
+        "seconds": round(time.time() - began, 4),
+    }
+
+
+def lookup(name):
+    """Resolve a name the way a program in the container would."""
+    began = time.time()
+    try:
+        found = sorted({item[4][0] for item in socket.getaddrinfo(name, None, 0, socket.SOCK_STREAM)})
+        outcome = "ok"
+    except (OSError, UnicodeError) as no:
+        found, outcome = [], why(no)
+    return {"name": name, "outcome": outcome, "addresses": found, "seconds": round(time.time() - began, 4)}
+
+
+def exchange(host, port, send="", patience=0.0, timeout=TIMEOUT):
+    """
+    Connect, send, and read the first bytes that come back; without `send` only connect.
+
+    With `patience` (seconds), failing attempts are repeated for as long: the other side may still be starting.
+    """
+    began = time.time()
+    while True:
+        reply, status = "", "ok"
+        try:
+            sock = socket.create_connection((host, port), timeout)
+            sock.settimeout(timeout)
+            if send:
+                sock.sendall(send.encode("latin-1"))
+                reply = sock.recv(2048).decode("latin-1")
+                if not reply:
+                    status = "closed"
+            sock.close()
+        except OSError as no:
+            status = why(no)
+        if status == "ok" or time.time() - began >= patience:
+            break
+        time.sleep(RETRY_PAUSE)
+    return {"target": "%s:%d" % (host, port), "outcome": status, "reply": reply, "seconds": round(time.time() - began, 4)}
+
+
+def checksum(data):
+    """The Internet checksum (RFC 1071)."""
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def ping(target, payload, timeout=0.7):
+    """
+    Send one ICMP echo with "don't fragment" set, twice when the first is not answered.
+
+    Returns the outcome and the path MTU that the kernel learnt. The second attempt meets EMSGSIZE where a router's
+    "fragmentation needed" arrived, and silence where it was lost on the way (RFC 1191).
+    """
+    raw = False
+    try:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+    except OSError:
+        try:
+            sock, raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP), True
+        except OSError as no:
+            return {"target": target, "payload": payload, "outcome": "unable: " + why(no), "mtu": 0}
+    outcome, mtu = "timeout", 0
+    number = os.getpid() & 0xFFFF
+    try:
+        sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+        sock.connect((target, 0))
+        for sequence in (1, 2):
+            body = struct.pack(">BBHHH", ICMP_ECHO, 0, 0, number, sequence) + b"d" * payload
+            packet = body[:2] + struct.pack(">H", checksum(body + b"\0" * (len(body) % 2))) + body[4:]
+            end = time.time() + timeout
+            sock.send(packet)
+            while time.time() < end and outcome == "timeout":
+                sock.settimeout(max(0.01, end - time.time()))
+                try:
+                    got = sock.recv(65535)
+                except socket.timeout:
+                    break
+                got = got[(got[0] & 15) * 4 :] if raw else got
+                if got[:1] == b"\0" and len(got) >= payload:
+                    outcome = "ok"
+            if outcome == "ok":
+                break
+    except OSError as no:
+        outcome = why(no)
+    try:
+        mtu = sock.getsockopt(socket.IPPROTO_IP, IP_MTU)
+    except OSError:
+        pass
+    sock.close()
+    return {"target": target, "payload": payload, "outcome": outcome, "mtu": mtu}
+
+
+def listen(port, token):
+    """Answer every connection with a token, for as long as the container lives."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("0.0.0.0", port))
+    server.listen(16)
+
+    def serve():
+        while True:
+            client, _ = server.accept()
+            try:
+                client.sendall(token.encode())
+                client.close()
+            except OSError:
+                pass
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def read(path):
+    """Read a small file; empty when there is none."""
+    try:
+        with open(path, errors="replace") as file:
+            return file.read(65536)
+    except OSError:
+        return ""
+
+
+def surroundings():
+    """What Docker put into the container's network: addresses, default gateway, MTU, resolv.conf and hosts."""
+    interfaces, gateway = [], ""
+    for _, name in socket.if_nameindex():
+        if name != "lo":
+            interfaces.append({"name": name, "mtu": int(read("/sys/class/net/%s/mtu" % name).strip() or 0)})
+    for line in read("/proc/net/route").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 3 and fields[1] == "00000000":
+            gateway = socket.inet_ntoa(struct.pack("<I", int(fields[2], 16)))
+    return {
+        "interfaces": interfaces,
+        "gateway": gateway,
+        "resolv_conf": read("/etc/resolv.conf"),
+        "hosts": read("/etc/hosts"),
+    }
+
+
+def nameservers(resolv_conf):
+    """The servers a resolv.conf names (resolv.conf(5))."""
+    return [f[1] for f in (line.split() for line in resolv_conf.splitlines()) if len(f) > 1 and f[0] == "nameserver"]
+
+
+def answer(questions, deadline):
+    """
+    Ask everything at once and return what came back before the deadline (seconds).
+
+    `questions`: {"dns": {"servers": [ip], "names": [name], "own": bool}, "lookups": [name],
+    "exchanges": [[host, port, send, patience]], "pings": [[ip, payload]]}; a payload of 0 fills the interface's MTU.
+    Returns `surroundings` and, under the same keys, lists of answers; what is late is missing from its list.
+    """
+    result = surroundings()
+    own = nameservers(result["resolv_conf"])
+    mtu = min([i["mtu"] for i in result["interfaces"]] or [1500])
+    dns = questions.get("dns", {})
+    servers = list(dict.fromkeys((own if dns.get("own") else []) + dns.get("servers", [])))
+    jobs = [
+        ("dns", ask_dns, (server, name, transport))
+        for server in servers
+        for name in dns.get("names", [])
+        for transport in ("udp", "tcp")
+    ]
+    jobs += [("lookups", lookup, (name,)) for name in questions.get("lookups", [])]
+    jobs += [("exchanges", exchange, tuple(item)) for item in questions.get("exchanges", [])]
+    jobs += [("pings", ping, (target, size or mtu - 28)) for target, size in questions.get("pings", [])]
+    result.update({"nameservers": own, "dns": [], "lookups": [], "exchanges": [], "pings": []})
+    lock = threading.Lock()
+
+    def work(kind, function, arguments):
+        said = function(*arguments)
+        with lock:
+            result[kind].append(said)
+
+    threads = [threading.Thread(target=work, args=job, daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    end = time.time() + deadline
+    for thread in threads:
+        thread.join(max(0.0, end - time.time()))
+    with lock:
+        return json.loads(json.dumps(result))
+
+
+def main():
+    """Answer the questions in argv[1], then stay for `linger` seconds so that a listener can be tried."""
+    questions = json.loads(sys.argv[1])
+    if questions.get("listen"):
+        listen(questions["listen"], questions["token"])
+    print(json.dumps(answer(questions, questions["deadline"])), flush=True)
+    time.sleep(questions.get("linger", 0))
+    os._exit(0)  # threads that still wait for an answer are not waited for
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""
+The report for a person at a terminal.
+
+| ours    | shown                                             |
+|---------|---------------------------------------------------|
+| PASS    | ✓, with --verbose only                            |
+| FAIL    | ✗ for an error, ! for a warning or less           |
+| SKIP    | –, with --verbose only                            |
+| UNKNOWN | ?, one line with the reason and the way to get it |
+| CRASH   | ☠, always                                         |
+
+A symptom is one line under its root cause; --all opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from dockerdoctor.model import Report, Result, Severity, Status
+
+# Wider lines than this are hard to read, however wide the terminal.
+MAX_WIDTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to show a report; what is shown is the report's own."""
+
+    width: int = 80
+    color: bool = False
+    verbose: bool = False
+    all: bool = False
+    unicode: bool = True
+
+
+MARKS = {
+    Status.PASS: ("✓", "ok", "green"),
+    Status.SKIP: ("–", "-", "dim"),
+    Status.UNKNOWN: ("?", "?", "cyan"),
+    Status.CRASH: ("☠", "BUG", "bold red"),
+}
+FAIL_MARKS = {
+    Severity.ERROR: ("✗", "x", "bold red"),
+    Severity.WARNING: ("!", "!", "bold yellow"),
+    Severity.INFO: ("i", "i", "blue"),
+}
+
+
+def render(report: Report, options: Options) -> str:
+    """Lay the report out as text, with colours when asked."""
+    file = StringIO()
+    console = Console(
+        file=file,
+        width=min(options.width, MAX_WIDTH),
+        force_terminal=options.color,
+        no_color=not options.color,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    console.print(Group(*_report(report, options)))
+    text = "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+    return text if options.unicode else text.translate(ASCII)
+
+
+ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "☠": "#", "│": "|", "·": "-", "→": ">", "…": "~", "×": "x", "“": '"', "”": '"'})
+
+
+def _mark(result: Result) -> tuple[str, str]:
+    if result.finding.status is Status.FAIL:
+        mark, _, style = FAIL_MARKS[result.check.severity]
+    else:
+        mark, _, style = MARKS[result.finding.status]
+    return mark, style
+
+
+def _report(report: Report, options: Options) -> Iterator[RenderableType]:
+    yield _heading(report)
+    roots = report.root_causes
+    for root in roots:
+        yield Text("")
+        yield from _root(root, report, options)
+    for crashed in (r for r in report.results if r.finding.status is Status.CRASH):
+        yield Text("")
+        yield _line(crashed)
+    unknown = [r for r in report.results if r.finding.status is Status.UNKNOWN and not r.because]
+    if unknown:
+        yield Text("")
+        yield from _unknown(unknown, options)
+    if options.verbose:
+        yield Text("")
+        for result in report.results:
+            if result.finding.status in {Status.PASS, Status.SKIP}:
+                yield _line(result)
+    yield Text("")
+    yield _summary(report)
+    for crash in report.crashes if options.verbose else ():
+        yield Text(crash, style="dim")
+
+
+def _heading(report: Report) -> Text:
+    engine = f"Docker Engine {report.engine.version}" if report.engine.version else "Docker Engine, not answering"
+    text = Text(engine, style="bold")
+    text.append(f" at {report.endpoint.url or 'no endpoint'} ({report.endpoint.source})", style="not bold")
+    if report.engine.os:
+        text.append(f"\n{report.engine.os}, kernel {report.engine.kernel}", style="not bold dim")
+    return text
+
+
+def _line(result: Result) -> Text:
+    mark, style = _mark(result)
+    text = Text(f"{mark} ", style=style)
+    text.append(result.check.id, style="bold" if result.finding.status is Status.FAIL else "not bold")
+    text.append(f"  {result.finding.summary}", style="not bold default")
+    return text
+
+
+def _root(root: Result, report: Report, options: Options) -> Iterator[RenderableType]:
+    mark, style = _mark(root)
+    head = Text(f"{mark} {root.finding.summary}", style=style)
+    yield head
+    finding = root.finding
+    inner: list[RenderableType] = []
+    if finding.cause:
+        inner.append(Text(finding.cause))
+    inner += [Text.assemble((f"{e.source}: ", "dim"), e.saw) for e in finding.evidence]
+    if finding.fix:
+        inner.append(Text(""))
+        inner.append(Text("To fix it:" if not finding.impact else f"To fix it ({finding.impact}):", style="bold"))
+        inner += [Padding(Text(step, style="dim" if step.startswith("#") else "cyan"), (0, 0, 0, 2)) for step in finding.fix]
+    inner.append(Text.assemble((root.check.id, "dim"), ("  ", ""), (root.check.docs, "dim")))
+    symptoms = report.symptoms_of(root.check.id)
+    if symptoms and not (options.all or options.verbose):
+        names = ", ".join(s.check.id for s in symptoms)
+        inner.append(Text(f"{len(symptoms)} more follow{'s' if len(symptoms) == 1 else ''} from this: {names}", style="dim"))
+    for symptom in symptoms if options.all or options.verbose else ():
+        inner.append(_line(symptom))
+        inner += [Padding(Text.assemble((f"{e.source}: ", "dim"), e.saw), (0, 0, 0, 2)) for e in symptom.finding.evidence]
+    yield Padding(Group(*inner), (0, 0, 0, 2))
+
+
+def _unknown(unknown: list[Result], options: Options) -> Iterator[RenderableType]:
+    """Say once per reason what could not be told."""
+    by_reason: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for result in unknown:
+        by_reason.setdefault((result.finding.summary, result.finding.fix), []).append(result.check.id)
+    for (reason, how), ids in by_reason.items():
+        text = Text("? ", style="cyan")
+        text.append(f"not known: {reason}", style="default")
+        if how:
+            text.append(f" ({'; '.join(h.lstrip('# ') for h in how)})", style="default")
+        shown = ids if options.verbose or len(ids) <= 3 else [*ids[:3], f"and {len(ids) - 3} more"]
+        text.append(f"  {', '.join(shown)}", style="dim")
+        yield text
+
+
+def _summary(report: Report) -> Text:
+    counts = report.counts
+    roots = report.root_causes
+    errors = sum(r.check.severity is Severity.ERROR for r in roots)
+    warnings = len(roots) - errors
+    follow = counts[Status.FAIL] - len(roots)
+    if not roots:
+        text = Text("Docker is well", style="bold green")
+    else:
+        parts = [f"{errors} cause{'' if errors == 1 else 's'} to fix"] if errors else []
+        parts += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
+        text = Text(", ".join(parts), style="bold red" if errors else "bold yellow")
+    follow_text = f", {follow} that follow{'s' if follow == 1 else ''}" if follow > 0 else ""
+    unknown = f", {counts[Status.UNKNOWN]} not known" if counts[Status.UNKNOWN] else ""
+    text.append(f"{follow_text}  ·  {counts[Status.PASS]} checks passed{unknown}  ·  {report.seconds:.1f} s", style="not bold default")
+    if errors and follow > 0:
+        text.append("\nRun again after fixing: what followed from a cause may hide another.", style="not bold default")
+    return text
