@@ -267,7 +267,7 @@ class Machine:
                     said = f"stdout: {text(out)}\nstderr: {text(err)}"
                     raise LabError(f"still running after {timeout} s:\n{script}\n{said}") from None
                 raise
-            done = subprocess.CompletedProcess(argv, process.returncode, text(out), text(err))
+            done = subprocess.CompletedProcess(script, process.returncode, text(out), text(err))
         if check and done.returncode:
             raise CommandFailed(script, done)
         return done
