@@ -6,6 +6,7 @@ Removing a machine and sweeping up after a killed owner are therefore the same a
 import contextlib
 import fcntl
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -46,8 +47,9 @@ class Slot:
 
     @staticmethod
     def claim() -> "Slot":
-        """Take the first free slot, cleaned of what a killed owner left."""
-        for number in range(1, 255):
+        """Take a free slot, cleaned of what a killed owner left."""
+        # At random: an address that was just in use may still have connections tracked by the kernel.
+        for number in random.sample(range(1, 255), 254):
             if slot := Slot.take(number):
                 slot.remove()
                 slot.home = LAB / "machines" / slot.name
@@ -77,10 +79,10 @@ class Slot:
     def pids(self) -> Iterator[int]:
         """Every process of the machine and its servers."""
         for group in self.groups():
-            for procs in group.rglob("cgroup.procs"):
-                # A group may vanish, or be of a threaded kind, while we look.
+            # A group may vanish while we look: os.walk does not mind, and nor do we.
+            for folder, _, _ in os.walk(group):
                 with contextlib.suppress(OSError):
-                    yield from (int(pid) for pid in procs.read_text().split())
+                    yield from (int(pid) for pid in Path(folder, "cgroup.procs").read_text().split())
 
     def spawn(self, argv: list[str], group: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a process in control group `group` of this slot, so that it ends with it."""
