@@ -8,10 +8,21 @@ from pathlib import Path
 from tests.lab.store import LabError, built, key
 
 # systemd, Docker and what diagnoses touch; the servers are for cases to start (their units are disabled below).
-PACKAGES = (
-    "systemd systemd-sysv dbus docker.io iptables nftables ca-certificates python3 python3-venv iproute2 iputils-ping "
-    "procps openssh-server dnsmasq-base tinyproxy redis-server busybox-static curl sudo bash-completion"
-).split()
+PACKAGES = [
+    *(
+        "systemd",
+        "systemd-sysv",
+        "dbus",
+        "docker.io",
+        "iptables",
+        "nftables",
+        "ca-certificates",
+        "python3",
+        "python3-venv",
+    ),
+    *("iproute2", "iputils-ping", "procps", "openssh-server", "dnsmasq-base", "tinyproxy", "redis-server"),
+    *("busybox-static", "curl", "sudo", "bash-completion"),
+]
 
 # Run in the fresh tree.
 FINISH = r"""
@@ -39,10 +50,20 @@ class Suite:
 
     name: str
     packages: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()  # of nspawn
+    options: tuple[str, ...] = ()  # to nspawn
 
 
-# To add a suite, add a line: trixie needs `docker-cli` as well, and other settings of nspawn (see Machine).
-SUITES = {"bookworm": Suite("bookworm")}
+# bookworm has Docker 20.10, trixie 26.1. trixie's systemd wants telling that a host with version 1 groups is meant.
+SUITES = {
+    "bookworm": Suite("bookworm"),
+    "trixie": Suite(
+        "trixie",
+        packages=("docker-cli",),
+        environment=("UNIFIED_CGROUP_HIERARCHY=0",),
+        options=("--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",),
+    ),
+}
 
 
 def host_cas() -> list[Path]:
@@ -58,7 +79,9 @@ def bootstrap(suite: str, packages: list[str], tree: Path) -> None:
         [*command, f"--include={','.join(packages)}", suite, str(tree)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise LabError(f"debootstrap of {suite} failed; is a Debian mirror reachable?\n{done.stdout[-2000:]}{done.stderr}")
+        raise LabError(
+            f"debootstrap of {suite} failed; is a Debian mirror reachable?\n{done.stdout[-2000:]}{done.stderr}"
+        )
     tree.chmod(0o755)
 
 

@@ -230,7 +230,9 @@ def results_file() -> Path:
 
 def note(row: dict[str, Any]) -> None:
     """Note an outcome; docs/coverage.md is made from these."""
-    head = subprocess.run(["git", "-C", REPO, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    head = subprocess.run(
+        ["git", "-C", REPO, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
     file = results_file()
     file.parent.mkdir(parents=True, exist_ok=True)

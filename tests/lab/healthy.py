@@ -56,7 +56,11 @@ END
 
 
 HEALTHY: tuple[Healthy, ...] = (
-    Healthy("plain", works="docker run --rm hello-world | grep 'Hello from Docker!' && " + REACHES_OUT, machine={"dns": NAMES}),
+    Healthy(
+        "plain",
+        works="docker run --rm hello-world | grep 'Hello from Docker!' && " + REACHES_OUT,
+        machine={"dns": NAMES},
+    ),
     Healthy(
         "busy",
         machine={"images": ("busybox", "redis:7-alpine"), "dns": NAMES},
@@ -94,7 +98,10 @@ HEALTHY: tuple[Healthy, ...] = (
     ),
     Healthy(
         "bip-and-mtu",
-        machine={"daemon_json": {"bip": "192.168.240.1/24", "mtu": 1400, "fixed-cidr": "192.168.240.128/25"}, "dns": NAMES},
+        machine={
+            "daemon_json": {"bip": "192.168.240.1/24", "mtu": 1400, "fixed-cidr": "192.168.240.128/25"},
+            "dns": NAMES,
+        },
         works="docker run --rm busybox ip addr | grep -E 'mtu 1400|192.168.240.1[0-9]+' && " + REACHES_OUT,
     ),
     Healthy(

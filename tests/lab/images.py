@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.lab.base import base, host_cas
 from tests.lab.store import LAB, LabError, key
 
-# The folder `tree` of busybox and redis is the bookworm tree; python is debootstrapped for itself.
+# busybox and redis are taken from the bookworm tree; python has a tree of its own.
 PYTHON_SUITE = "trixie"
 PYTHON_PACKAGES = ["python3", "python3-pip", "ca-certificates"]
 # Run with the tree as root: an image of this name has `python`, and lets pip install.
@@ -28,14 +28,23 @@ RECIPES = {
         echo 'root:x:0:0:root:/root:/bin/sh' > root/etc/passwd
         echo 'root:x:0:' > root/etc/group
         """,
-        'FROM scratch\nCOPY root/ /\nCMD ["sh"]\n',
+        """
+        FROM scratch
+        COPY root/ /
+        CMD ["sh"]
+        """,
     ),
     "hello-world:latest": (
         r"""
         cp /bin/busybox cat
         printf '\nHello from Docker!\nThis message shows that your installation appears to be working correctly.\n\n' > hello
         """,
-        'FROM scratch\nCOPY cat /bin/cat\nCOPY hello /hello\nCMD ["/bin/cat", "/hello"]\n',
+        """
+        FROM scratch
+        COPY cat /bin/cat
+        COPY hello /hello
+        CMD ["/bin/cat", "/hello"]
+        """,
     ),
     "redis:7-alpine": (
         r"""
@@ -50,14 +59,25 @@ RECIPES = {
             > root/usr/local/bin/docker-entrypoint.sh
         chmod +x root/usr/local/bin/docker-entrypoint.sh
         """,
-        "FROM {registry}/library/busybox:latest\nCOPY root/ /\nENV PATH=/usr/local/bin:/bin\nVOLUME /data\nWORKDIR /data\n"
-        'EXPOSE 6379\nENTRYPOINT ["docker-entrypoint.sh"]\nCMD ["redis-server"]\n',
+        """
+        FROM {registry}/library/busybox:latest
+        COPY root/ /
+        ENV PATH=/usr/local/bin:/bin
+        VOLUME /data
+        WORKDIR /data
+        EXPOSE 6379
+        ENTRYPOINT ["docker-entrypoint.sh"]
+        CMD ["redis-server"]
+        """,
     ),
     # As published: it knows no certificate authority but the public ones.
     "python:3.13-slim-plain": (
         "",
-        "FROM python-tree\nENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8\n"
-        'CMD ["python3"]\n',
+        """
+        FROM python-tree
+        ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
+        CMD ["python3"]
+        """,
     ),
     # It can fetch packages on this host's network, whoever signs its TLS and whatever index its pip uses.
     "python:3.13-slim": (
@@ -66,8 +86,12 @@ RECIPES = {
         cp /usr/local/share/ca-certificates/*.crt certificates/ 2>/dev/null || true
         [ -e pip.conf ] || touch pip.conf
         """,
-        "FROM {registry}/library/python:3.13-slim-plain\nCOPY certificates/ /usr/local/share/ca-certificates/\n"
-        "COPY pip.conf /tmp/pip.conf\nRUN cat /tmp/pip.conf >> /etc/pip.conf; rm /tmp/pip.conf; update-ca-certificates\n",
+        """
+        FROM {registry}/library/python:3.13-slim-plain
+        COPY certificates/ /usr/local/share/ca-certificates/
+        COPY pip.conf /tmp/pip.conf
+        RUN cat /tmp/pip.conf >> /etc/pip.conf; rm /tmp/pip.conf; update-ca-certificates
+        """,
     ),
 }
 

@@ -21,7 +21,8 @@ def installed_doctor(tree: Path) -> Path:
     """Give a folder to bind at /opt/doctor in machines over `tree`: a virtual environment with `doctor` in it."""
     requirements = declared((REPO / "pyproject.toml").read_text(encoding="utf-8"))
     dependencies = built(
-        f"doctor-dependencies/{key(requirements, tree.name)}", lambda draft: install_dependencies(tree, requirements, draft)
+        f"doctor-dependencies/{key(requirements, tree.name)}",
+        lambda draft: install_dependencies(tree, requirements, draft),
     )
     doctor = built(f"doctors/{key(contents(), dependencies.name)}", lambda draft: install(tree, dependencies, draft))
     doctor.touch()
@@ -31,12 +32,8 @@ def installed_doctor(tree: Path) -> Path:
 
 def contents() -> list[tuple[str, bytes]]:
     """Every file that the wheel is made from."""
-    files = [file for source in SOURCES for file in ([REPO / source] if (REPO / source).is_file() else (REPO / source).rglob("*"))]
-    return sorted(
-        (str(file.relative_to(REPO)), file.read_bytes())
-        for file in files
-        if file.is_file() and "__pycache__" not in file.parts
-    )
+    files = [file for source in SOURCES for file in (REPO / source, *(REPO / source).rglob("*")) if file.is_file()]
+    return sorted((str(f.relative_to(REPO)), f.read_bytes()) for f in files if "__pycache__" not in f.parts)
 
 
 def declared(pyproject: str) -> list[str]:
@@ -53,7 +50,7 @@ def install_dependencies(tree: Path, requirements: list[str], draft: Path) -> No
     """Download wheels with the host's pip, for the tree's Python, and install them with the tree's."""
     version = inside(tree, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     wheels = draft / "wheels"
-    pip = [*host_pip(draft), "download", "--quiet", "--dest", str(wheels), "--only-binary=:all:"]
+    pip = [*host_pip(), "download", "--quiet", "--dest", str(wheels), "--only-binary=:all:"]
     command = [*pip, f"--python-version={version}", *requirements]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -67,14 +64,17 @@ def install_dependencies(tree: Path, requirements: list[str], draft: Path) -> No
     inside(tree, "bash", "-c", script, "-", *requirements, binds={draft: "/opt/doctor"})
 
 
-def host_pip(draft: Path) -> list[str]:
+def host_pip() -> list[str]:
     """Give the command of a pip on the host."""
     if find_spec("pip"):
         return [sys.executable, "-m", "pip"]
-    done = subprocess.run([sys.executable, "-m", "venv", draft / "pip"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LabError(f"no pip for {sys.executable}, and no venv: apt-get install python3-venv\n{done.stdout}")
-    return [str(draft / "pip/bin/python"), "-m", "pip"]
+
+    def build(draft: Path) -> None:
+        done = subprocess.run([sys.executable, "-m", "venv", draft], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(f"no pip for {sys.executable}, and no venv: apt-get install python3-venv\n{done.stdout}")
+
+    return [str(built(f"pip/{key(sys.executable)}", build) / "bin/python"), "-m", "pip"]
 
 
 def install(tree: Path, dependencies: Path, draft: Path) -> None:

@@ -5,6 +5,7 @@ answer on the gateway's address. `doctor` runs in it unmodified, with its defaul
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shlex
@@ -20,11 +21,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.lab.base import base
+from tests.lab.base import SUITES, base
 from tests.lab.images import registry_storage
 from tests.lab.install import installed_doctor
 from tests.lab.slot import Slot
-from tests.lab.store import LAB, LabError, built, key
+from tests.lab.store import LAB, LabError, built, hold, key
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 REGISTRY_PORT = 5000
@@ -53,12 +54,14 @@ class Dns:
     def start(self) -> None:
         """Start, and wait until it listens."""
         self.process = self.slot.spawn(
-            # --conf-file: the host's own dnsmasq configuration is none of ours.
-            "dnsmasq --keep-in-foreground --conf-file=/dev/null --no-hosts --bind-interfaces --except-interface=lo "
-            "--user=root --pid-file= --log-queries".split()
-            + [f"--listen-address={self.slot.gateway}", f"--log-facility={self.log}"]
-            + [f"--address=/{name}/{address}" for name, address in self.address.items()]
-            + self.extra,
+            [
+                # Not the host's own dnsmasq configuration.
+                *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"),
+                *("--no-hosts", "--bind-interfaces", "--except-interface=lo", f"--listen-address={self.slot.gateway}"),
+                *("--log-queries", f"--log-facility={self.log}"),
+                *(f"--address=/{name}/{address}" for name, address in self.address.items()),
+                *self.extra,
+            ],
             group="servers",
             log=self.slot.home / "servers.log",
         )
@@ -119,6 +122,7 @@ class Machine:
         tool = installed_doctor(lower) if doctor else None
         storage = registry or registry_storage()
         seed = docker_folder(images, suite) if images else None
+        in_use = hold(tool / ".in-use", fcntl.LOCK_SH) if tool else None
         slot = Slot.claim()
         machine = cls(slot)
         try:
@@ -132,6 +136,8 @@ class Machine:
         finally:
             slot.remove()
             slot.free()
+            if in_use:
+                in_use.close()
 
     def _disks(self, lower: Path, seed: Path | None) -> tuple[Path, Path]:
         """An overlay over the tree, and a real folder for Docker: overlay2 does not work on an overlay."""
@@ -177,11 +183,11 @@ class Machine:
         self.slot.spawn(
             [
                 # No lock files in /run: the slot is the lock.
-                *("env", "SYSTEMD_NSPAWN_LOCK=0"),
+                *("env", "SYSTEMD_NSPAWN_LOCK=0", *SUITES[suite].environment),
                 *("systemd-nspawn", "--boot", "--directory", str(root), f"--machine={self.name}"),
                 *("--register=no", "--keep-unit", "--network-veth", "--capability=all", "--console=pipe"),
                 *("--system-call-filter=@keyring bpf", "--resolv-conf=off", "--timezone=off", "--link-journal=no"),
-                *(f"--bind={docker}:/var/lib/docker", *doctor),
+                *(f"--bind={docker}:/var/lib/docker", *doctor, *SUITES[suite].options),
             ],
             group="machine",
             log=self.slot.home / "console.log",
@@ -367,7 +373,7 @@ def listens(address: str, port: int) -> bool:
 def text(file: Any) -> str:
     """Read a temporary file from its start."""
     file.seek(0)
-    return file.read().decode(errors="replace")
+    return str(file.read(), errors="replace")
 
 
 def end_politely() -> None:

@@ -75,7 +75,9 @@ def check_host() -> None:
     trial = ["unshare", "--mount", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     done = subprocess.run(trial, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LabError(f"namespaces are not permitted here ({done.stderr.strip()}); in a container, run it --privileged")
+        raise LabError(
+            f"namespaces are not permitted here ({done.stderr.strip()}); in a container, run it --privileged"
+        )
     known = Path("/proc/filesystems").read_text()
     if "overlay" not in known and subprocess.run(["modprobe", "overlay"], capture_output=True, check=False).returncode:
         raise LabError("the kernel has no overlay file system: load its module `overlay`")
@@ -111,13 +113,12 @@ def install_packages() -> None:
 
 def note_pip_conf() -> None:
     """Note the package index that the host's pip uses, for machines and their containers, if it is not the public one."""
-    with_pip = [*host_pip(LAB), "config", "list"]
-    listed = subprocess.run(with_pip, capture_output=True, text=True, check=False).stdout
-    urls = re.findall(r"^\S*\bindex-url='(https?://.*)'$", listed, re.MULTILINE)
-    urls = [url for line, url in zip(listed.splitlines(), urls) if "extra" not in line] if urls else []
+    listed = subprocess.run([*host_pip(), "config", "list"], capture_output=True, text=True, check=False).stdout
+    # The environment's comes first in the list, as it does for pip.
+    url = re.search(r"^\S+\.index-url='(https?://.*)'$", listed, re.MULTILINE)
     noted = LAB / "pip.conf"
-    if urls:
-        noted.write_text(f"[global]\nindex-url = {urls[0]}\n", encoding="utf-8")
+    if url:
+        noted.write_text(f"[global]\nindex-url = {url[1]}\n", encoding="utf-8")
     else:
         noted.unlink(missing_ok=True)
 

@@ -68,7 +68,9 @@ def converse(machine: Machine, command: list[str], user: str | None, env: dict[s
     # Ctrl-C is for what runs in the machine.
     with contextlib.ExitStack() as stack:
         stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
-        return subprocess.run(machine.enter(argv, user=user, env=env), check=False, preexec_fn=allow_interrupt).returncode
+        return subprocess.run(
+            machine.enter(argv, user=user, env=env), check=False, preexec_fn=allow_interrupt
+        ).returncode
 
 
 def allow_interrupt() -> None:

@@ -70,7 +70,7 @@ def built(name: str, build: Callable[[Path], None]) -> Path:
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` entries of `folder` that nobody has locked as `.in-use`."""
+    """Remove the entries of `folder` but the newest `keep`, and those whose `.in-use` somebody has locked."""
     entries = [entry for entry in folder.glob("[!.]*") if entry.is_dir()]
     for entry in sorted(entries, key=lambda e: e.stat().st_mtime, reverse=True)[keep:]:
         if file := hold(entry / ".in-use", fcntl.LOCK_EX | fcntl.LOCK_NB):

@@ -14,10 +14,8 @@ CHECK = "files.flag-absent"
 
 
 def report(*root_causes, status):
-    finding = {
-        **{"id": CHECK, "status": status, "severity": "error", "summary": "…", "because": [], "evidence": []},
-        **{"fix": ["# look first", "rm /srv/flag"], "automatic": False},
-    }
+    finding = {"id": CHECK, "status": status, "severity": "error", "summary": "…", "because": [], "evidence": []}
+    finding |= {"fix": ["# look first", "rm /srv/flag"], "automatic": False}
     return json.dumps({"engine": None, "root_causes": root_causes, "results": [finding]})
 
 
