@@ -58,7 +58,9 @@ def bootstrap(suite: str, packages: list[str], tree: Path) -> None:
         [*command, f"--include={','.join(packages)}", suite, str(tree)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise LabError(f"debootstrap of {suite} failed; is a Debian mirror reachable?\n{done.stdout[-2000:]}{done.stderr}")
+        raise LabError(
+            f"debootstrap of {suite} failed; is a Debian mirror reachable?\n{done.stdout[-2000:]}{done.stderr}"
+        )
     tree.chmod(0o755)
 
 

@@ -21,7 +21,8 @@ def installed_doctor(tree: Path) -> Path:
     """Give a folder to bind at /opt/doctor in machines over `tree`: a virtual environment with `doctor` in it."""
     requirements = declared((REPO / "pyproject.toml").read_text(encoding="utf-8"))
     dependencies = built(
-        f"doctor-dependencies/{key(requirements, tree.name)}", lambda draft: install_dependencies(tree, requirements, draft)
+        f"doctor-dependencies/{key(requirements, tree.name)}",
+        lambda draft: install_dependencies(tree, requirements, draft),
     )
     doctor = built(f"doctors/{key(contents(), dependencies.name)}", lambda draft: install(tree, dependencies, draft))
     doctor.touch()
@@ -31,7 +32,11 @@ def installed_doctor(tree: Path) -> Path:
 
 def contents() -> list[tuple[str, bytes]]:
     """Every file that the wheel is made from."""
-    files = [file for source in SOURCES for file in ([REPO / source] if (REPO / source).is_file() else (REPO / source).rglob("*"))]
+    files = [
+        file
+        for source in SOURCES
+        for file in ([REPO / source] if (REPO / source).is_file() else (REPO / source).rglob("*"))
+    ]
     return sorted(
         (str(file.relative_to(REPO)), file.read_bytes())
         for file in files

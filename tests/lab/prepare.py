@@ -75,7 +75,9 @@ def check_host() -> None:
     trial = ["unshare", "--mount", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     done = subprocess.run(trial, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LabError(f"namespaces are not permitted here ({done.stderr.strip()}); in a container, run it --privileged")
+        raise LabError(
+            f"namespaces are not permitted here ({done.stderr.strip()}); in a container, run it --privileged"
+        )
     known = Path("/proc/filesystems").read_text()
     if "overlay" not in known and subprocess.run(["modprobe", "overlay"], capture_output=True, check=False).returncode:
         raise LabError("the kernel has no overlay file system: load its module `overlay`")
