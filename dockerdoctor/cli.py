@@ -101,14 +101,20 @@ def options_for(*, verbose: bool, every: bool) -> Options:
 def check(
     only: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Only these checks: 'dns.*'.")] = None,
     skip: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Leave these checks out.")] = None,
-    passive: Annotated[bool, typer.Option("--passive", help="Start no probe container; change nothing at all.")] = False,
+    passive: Annotated[
+        bool, typer.Option("--passive", help="Start no probe container; change nothing at all.")
+    ] = False,
     fail_on: Annotated[Severity, typer.Option(help="Exit with 1 for findings this bad or worse.")] = Severity.ERROR,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.5, help="Wait for no measurement longer.")] = 10.0,
     output_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What is well, too, and our own bugs in full.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="What is well, too, and our own bugs in full.")
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help="Open the symptoms under each cause.")] = False,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the measured facts.")] = None,
-    replay: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="Examine kept facts, not this host.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Examine kept facts, not this host.")
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show the catalogue and examine nothing.")] = False,
     host_url: HostOption = "",
     context: ContextOption = "",
@@ -127,7 +133,11 @@ def check(
         if not sys.platform.startswith("linux"):
             talk(f"doctor examines Linux hosts; this is {sys.platform}")
             raise typer.Exit(ExitStatus.UNEXAMINED)
-        wanted = {fact for one in checks for fact, _ in one.needs.values()} | {ChosenEndpoint, EngineVersion, EngineInfo}
+        wanted = {fact for one in checks for fact, _ in one.needs.values()} | {
+            ChosenEndpoint,
+            EngineVersion,
+            EngineInfo,
+        }
         probes = tuple(_sooner(p, timeout) for p in required_probes(PROBES, wanted))
         facts, seconds = measure(probes, Host(), {Settings: Settings(host_url, context)}, passive=passive)
         sweep_abandoned()

@@ -8,9 +8,7 @@ from functools import cache
 from dockerdoctor.model import Status
 
 
-def root_causes(
-    status: Mapping[str, Status], upstream: Mapping[str, frozenset[str]]
-) -> dict[str, frozenset[str]]:
+def root_causes(status: Mapping[str, Status], upstream: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     """
     For each check that is not well, the deepest failures that explain it; empty for a root cause.
 

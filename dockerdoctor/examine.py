@@ -38,7 +38,14 @@ def failed(
 ) -> Finding:
     """Measured, and wrong. `because` narrows the upstream checks to those that the measurement leaves possible."""
     return Finding(
-        Status.FAIL, summary, evidence, cause, tuple(fix), automatic, impact, None if because is None else tuple(because)
+        Status.FAIL,
+        summary,
+        evidence,
+        cause,
+        tuple(fix),
+        automatic,
+        impact,
+        None if because is None else tuple(because),
     )
 
 

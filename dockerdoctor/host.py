@@ -110,7 +110,7 @@ def failure_name(error: BaseException) -> str:
 
 class Host:
     """
-    This machine, or a folder that looks like one.
+    The machine we run on, or a folder that looks like one.
 
     `root` is put before every absolute path of a file; commands and sockets are always the machine's own.
     """
@@ -225,7 +225,7 @@ class Host:
     def listdir(self, path: str | Path, pattern: str = "*") -> tuple[str, ...]:
         """Sorted names in a folder that match; empty when the folder cannot be listed."""
         try:
-            return tuple(sorted(fnmatch.filter(os.listdir(self.path(path)), pattern)))
+            return tuple(sorted(fnmatch.filter((entry.name for entry in self.path(path).iterdir()), pattern)))
         except OSError:
             return ()
 
@@ -244,9 +244,7 @@ class Host:
         path = f"{self.env.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
         return shutil.which(name, path=path) or ""
 
-    def run(
-        self, *argv: str, timeout: float = 3.0, stdin: str = "", env: Mapping[str, str] | None = None
-    ) -> Completed:
+    def run(self, *argv: str, timeout: float = 3.0, stdin: str = "", env: Mapping[str, str] | None = None) -> Completed:
         """Run a command without a shell, in the C locale; it is killed at its timeout with all that it started."""
         program = self.which(argv[0]) if "/" not in argv[0] else argv[0]
         if not program:
@@ -337,7 +335,9 @@ class Host:
         addresses = tuple(dict.fromkeys(line.split()[0] for line in done.out.splitlines() if line.split()))
         return addresses, "ok" if addresses else "EAI_NONAME"
 
-    def ask_dns(self, server: str, name: str, transport: str = "udp", timeout: float = 2.0, rdtype: str = "A") -> DnsAnswer:
+    def ask_dns(
+        self, server: str, name: str, transport: str = "udp", timeout: float = 2.0, rdtype: str = "A"
+    ) -> DnsAnswer:
         """Ask one nameserver one question over one transport (RFC 1035)."""
         import dns.exception  # noqa: PLC0415 - heavy, and not every run asks
         import dns.flags  # noqa: PLC0415
@@ -390,7 +390,7 @@ class Host:
         import docker  # noqa: PLC0415 - heavy, and not every run asks
 
         # An explicit version: without one the constructor asks the daemon, and hangs with it.
-        return docker.APIClient(base_url=url, version=version, timeout=timeout, tls=tls)
+        return docker.APIClient(base_url=url, version=version, timeout=timeout, tls=tls)  # type: ignore[arg-type]  # a float is fine
 
     # -- changes, for fixes only --------------------------------------------------------------------------------
 

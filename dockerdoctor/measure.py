@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from dockerdoctor.host import Host
 
@@ -196,4 +196,4 @@ def _next_answers(
         for fact, at in due.items()
         if at <= now and fact not in answered
     ]
-    return cast("list[tuple[type, Any]]", got) + late
+    return got + late

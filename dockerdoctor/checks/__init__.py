@@ -2,10 +2,10 @@
 
 from types import ModuleType
 
-from dockerdoctor.checks import engine
+from dockerdoctor.checks import daemon_json, dns, engine, network, ports, proxy, redis, registry, storage
 from dockerdoctor.model import Check
 
-AREAS: tuple[ModuleType, ...] = (engine,)
+AREAS: tuple[ModuleType, ...] = (engine, daemon_json, storage, network, dns, proxy, registry, ports, redis)
 
 
 def catalogue(areas: tuple[ModuleType, ...]) -> tuple[Check, ...]:

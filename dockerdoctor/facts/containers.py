@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +133,7 @@ def mask_env(name: str, value: str) -> str:
 
 
 def _bindings(table: Any) -> tuple[PortBinding, ...]:
-    found = []
+    found: list[PortBinding] = []
     for key, hosts in (table or {}).items():
         port, _, protocol = str(key).partition("/")
         found.extend(
@@ -214,10 +215,9 @@ def containers(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Contai
     for n, data in enumerate(d for d in listed if LABEL not in (d.get("Labels") or {})):
         container = _listed(data)
         if n < MAX_INSPECTED:
-            try:
+            # Gone between the list and the look: what the list said of it stands.
+            with contextlib.suppress(Unmeasured):
                 container = _inspected(ask(host, endpoint, ping, f"/containers/{container.id}/json"), container.status)
-            except Unmeasured:
-                pass  # gone between the list and the look: what the list said of it stands
         found.append(container)
     return Containers(tuple(found))
 

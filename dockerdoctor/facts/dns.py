@@ -78,7 +78,7 @@ class HostDns:
 def is_loopback(address: str) -> bool:
     """Whether an address means "this machine" to whoever uses it; not an address at all counts as no."""
     try:
-        return ipaddress.ip_address(address.split("%")[0]).is_loopback
+        return ipaddress.ip_address(address.split("%", maxsplit=1)[0]).is_loopback
     except ValueError:
         return False
 

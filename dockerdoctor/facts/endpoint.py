@@ -265,7 +265,9 @@ def daemon_ping(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
         return ping_unix(host, endpoint.socket_path)
     if endpoint.url.startswith("ssh://"):
         done = host.run("docker", "-H", endpoint.url, "version", "--format", "{{.Server.APIVersion}}", timeout=5)
-        return DaemonPing("ok" if done.ok else "EIO", done.ok, outcome=done.err.strip()[:200], api_version=done.out.strip())
+        return DaemonPing(
+            "ok" if done.ok else "EIO", done.ok, outcome=done.err.strip()[:200], api_version=done.out.strip()
+        )
     return _ping_tcp(host, endpoint)
 
 

@@ -202,7 +202,9 @@ def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
         return (block.get(key) or [""])[-1]
 
     commands = tuple(
-        match.group(1).strip() for line in block.get("ExecStart", ()) for match in re.finditer(r"argv\[\]=(.*?) ;", line)
+        match.group(1).strip()
+        for line in block.get("ExecStart", ())
+        for match in re.finditer(r"argv\[\]=(.*?) ;", line)
     )
     environment = dict(re.findall(r"(\w+)=((?:\"[^\"]*\"|\S)*)", one("Environment")))
     return Unit(
@@ -300,7 +302,9 @@ def engine_version(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> En
     data = ask(host, endpoint, ping, "/version")
     if not isinstance(data, dict):
         raise Unmeasured("GET /version: not an object")
-    return EngineVersion(*(str(data.get(k) or "") for k in ("Version", "ApiVersion", "MinAPIVersion", "Os", "Arch", "KernelVersion")))
+    return EngineVersion(
+        *(str(data.get(k) or "") for k in ("Version", "ApiVersion", "MinAPIVersion", "Os", "Arch", "KernelVersion"))
+    )
 
 
 @probe(deadline=INFO_TIMEOUT + 1, upstream=("engine.reachable", "engine.responsive"))

@@ -21,7 +21,7 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import client
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.facts.wanted import Wanted
-from dockerdoctor.host import Dial, DnsAnswer, Host
+from dockerdoctor.host import DnsAnswer, Host
 from dockerdoctor.incontainer import ask
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -303,7 +303,7 @@ LABS: list[tuple[Lab, Callable[[], Any]]] = []
 
 def sweep_abandoned() -> None:
     """Remove what overdue probes left behind; called by the main thread before it exits."""
-    for lab, connect in list(LABS):
+    for lab, connect in LABS:
         with contextlib.suppress(Exception):
             api = connect()
             lab.sweep(api)
@@ -413,9 +413,7 @@ def inside(
         for thread in threads:
             thread.join(max(0.0, DEADLINE - (time.monotonic() - began)))
     late = View("", error=f"no answer within {DEADLINE:g} s")
-    bridge, user, here = (
-        views.get(p, replace(late, place=p)) for p in ("default bridge", "user network", "host")
-    )
+    bridge, user, here = (views.get(p, replace(late, place=p)) for p in ("default bridge", "user network", "host"))
     via_user = user.exchange(own, port) if own else None
     if via_user:
         good = via_user.ok and lab.run_id in via_user.reply

@@ -2,8 +2,40 @@
 
 from types import ModuleType
 
-from dockerdoctor.facts import containers, daemon_json, dns, endpoint, engine, inside, routes, wanted
+from dockerdoctor.facts import (
+    containers,
+    daemon_json,
+    dns,
+    endpoint,
+    engine,
+    firewall,
+    inside,
+    listeners,
+    log,
+    proxy,
+    redis,
+    registry,
+    routes,
+    storage,
+    wanted,
+)
 from dockerdoctor.measure import Probe
 
-AREAS: tuple[ModuleType, ...] = (endpoint, engine, daemon_json, containers, routes, dns, wanted, inside)
+AREAS: tuple[ModuleType, ...] = (
+    endpoint,
+    engine,
+    log,
+    daemon_json,
+    storage,
+    containers,
+    routes,
+    firewall,
+    dns,
+    proxy,
+    registry,
+    listeners,
+    redis,
+    wanted,
+    inside,
+)
 PROBES: tuple[Probe, ...] = tuple(p for area in AREAS for p in vars(area).values() if isinstance(p, Probe))

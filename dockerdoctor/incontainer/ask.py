@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from typing import Any, Callable
 
 TIMEOUT = 1.5  # seconds for one question; a resolver's answer that takes longer is useless to a container
 RETRY_PAUSE = 0.05
@@ -22,7 +23,7 @@ ICMP_ECHO, ICMP_ECHO_REPLY = 8, 0
 RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 
 
-def why(error):
+def why(error: BaseException) -> str:
     """Name a failure as one word."""
     if isinstance(error, socket.timeout):
         return "timeout"
@@ -33,18 +34,18 @@ def why(error):
     return type(error).__name__
 
 
-def family(address):
+def family(address: str) -> int:
     """Tell IPv6 literals from the rest."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def dns_query(name, number):
+def dns_query(name: str, number: int) -> bytes:
     """Build a query for the A records of a name (RFC 1035, section 4)."""
     labels = b"".join(struct.pack("B", len(p)) + p for p in name.encode("idna").rstrip(b".").split(b".") if p)
     return struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
 
 
-def skip_name(reply, at):
+def skip_name(reply: bytes, at: int) -> int:
     """Return the offset behind a name, compressed or not."""
     while at < len(reply):
         length = reply[at]
@@ -56,7 +57,7 @@ def skip_name(reply, at):
     return at
 
 
-def dns_read(reply, number):
+def dns_read(reply: bytes, number: int) -> "tuple[str, list[str], bool]":
     """Read outcome, addresses and the truncation flag out of a reply."""
     if len(reply) < 12:
         return "malformed", [], False
@@ -80,7 +81,7 @@ def dns_read(reply, number):
     return RCODES[rcode] if rcode < len(RCODES) else "RCODE%d" % rcode, addresses, bool(flags & 0x0200)
 
 
-def receive(sock, size):
+def receive(sock: socket.socket, size: int) -> bytes:
     """Read exactly so many bytes; fewer when the other side closes."""
     data = b""
     while len(data) < size:
@@ -91,11 +92,12 @@ def receive(sock, size):
     return data
 
 
-def ask_dns(server, name, transport, timeout=TIMEOUT):
+def ask_dns(server: str, name: str, transport: str, timeout: float = TIMEOUT) -> "dict[str, Any]":
     """Ask one server one question over one transport."""
     number = struct.unpack(">H", os.urandom(2))[0]
     began = time.time()
-    addresses, truncated = [], False
+    addresses: "list[str]" = []
+    truncated = False
     try:
         query = dns_query(name, number)
         if transport == "udp":
@@ -124,7 +126,7 @@ def ask_dns(server, name, transport, timeout=TIMEOUT):
     }
 
 
-def lookup(name):
+def lookup(name: str) -> "dict[str, Any]":
     """Resolve a name the way a program in the container would."""
     began = time.time()
     try:
@@ -135,7 +137,7 @@ def lookup(name):
     return {"name": name, "outcome": outcome, "addresses": found, "seconds": round(time.time() - began, 4)}
 
 
-def exchange(host, port, send="", patience=0.0, timeout=TIMEOUT):
+def exchange(host: str, port: int, send: str = "", patience: float = 0.0, timeout: float = TIMEOUT) -> "dict[str, Any]":
     """
     Connect, send, and read the first bytes that come back; without `send` only connect.
 
@@ -158,17 +160,22 @@ def exchange(host, port, send="", patience=0.0, timeout=TIMEOUT):
         if status == "ok" or time.time() - began >= patience:
             break
         time.sleep(RETRY_PAUSE)
-    return {"target": "%s:%d" % (host, port), "outcome": status, "reply": reply, "seconds": round(time.time() - began, 4)}
+    return {
+        "target": "%s:%d" % (host, port),
+        "outcome": status,
+        "reply": reply,
+        "seconds": round(time.time() - began, 4),
+    }
 
 
-def checksum(data):
+def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
-    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    total = int(sum(struct.unpack(">%dH" % (len(data) // 2), data)))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def ping(target, payload, timeout=0.7):
+def ping(target: str, payload: int, timeout: float = 0.7) -> "dict[str, Any]":
     """
     Send one ICMP echo with "don't fragment" set, twice when the first is not answered.
 
@@ -214,14 +221,14 @@ def ping(target, payload, timeout=0.7):
     return {"target": target, "payload": payload, "outcome": outcome, "mtu": mtu}
 
 
-def listen(port, token):
+def listen(port: int, token: str) -> None:
     """Answer every connection with a token, for as long as the container lives."""
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(("0.0.0.0", port))
     server.listen(16)
 
-    def serve():
+    def serve() -> None:
         while True:
             client, _ = server.accept()
             try:
@@ -233,7 +240,7 @@ def listen(port, token):
     threading.Thread(target=serve, daemon=True).start()
 
 
-def read(path):
+def read(path: str) -> str:
     """Read a small file; empty when there is none."""
     try:
         with open(path, errors="replace") as file:
@@ -242,7 +249,7 @@ def read(path):
         return ""
 
 
-def surroundings():
+def surroundings() -> "dict[str, Any]":
     """What Docker put into the container's network: addresses, default gateway, MTU, resolv.conf and hosts."""
     interfaces, gateway = [], ""
     for _, name in socket.if_nameindex():
@@ -260,12 +267,12 @@ def surroundings():
     }
 
 
-def nameservers(resolv_conf):
+def nameservers(resolv_conf: str) -> "list[str]":
     """The servers a resolv.conf names (resolv.conf(5))."""
     return [f[1] for f in (line.split() for line in resolv_conf.splitlines()) if len(f) > 1 and f[0] == "nameserver"]
 
 
-def answer(questions, deadline):
+def answer(questions: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
     """
     Ask everything at once and return what came back before the deadline (seconds).
 
@@ -278,7 +285,7 @@ def answer(questions, deadline):
     mtu = min([i["mtu"] for i in result["interfaces"]] or [1500])
     dns = questions.get("dns", {})
     servers = list(dict.fromkeys((own if dns.get("own") else []) + dns.get("servers", [])))
-    jobs = [
+    jobs: "list[tuple[str, Callable[..., Any], tuple[Any, ...]]]" = [
         ("dns", ask_dns, (server, name, transport))
         for server in servers
         for name in dns.get("names", [])
@@ -290,7 +297,7 @@ def answer(questions, deadline):
     result.update({"nameservers": own, "dns": [], "lookups": [], "exchanges": [], "pings": []})
     lock = threading.Lock()
 
-    def work(kind, function, arguments):
+    def work(kind: str, function: "Callable[..., Any]", arguments: "tuple[Any, ...]") -> None:
         said = function(*arguments)
         with lock:
             result[kind].append(said)
@@ -302,10 +309,10 @@ def answer(questions, deadline):
     for thread in threads:
         thread.join(max(0.0, end - time.time()))
     with lock:
-        return json.loads(json.dumps(result))
+        return dict(json.loads(json.dumps(result)))
 
 
-def main():
+def main() -> None:
     """Answer the questions in argv[1], then stay for `linger` seconds so that a listener can be tried."""
     questions = json.loads(sys.argv[1])
     if questions.get("listen"):

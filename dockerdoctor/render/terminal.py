@@ -70,7 +70,9 @@ def render(report: Report, options: Options) -> str:
     return text if options.unicode else text.translate(ASCII)
 
 
-ASCII = str.maketrans({"✓": "+", "✗": "x", "–": "-", "☠": "#", "│": "|", "·": "-", "→": ">", "…": "~", "×": "x", "“": '"', "”": '"'})
+ASCII = str.maketrans(
+    {"✓": "+", "✗": "x", "–": "-", "☠": "#", "│": "|", "·": "-", "→": ">", "…": "~", "×": "x", "“": '"', "”": '"'}
+)
 
 
 def _mark(result: Result) -> tuple[str, str]:
@@ -134,15 +136,21 @@ def _root(root: Result, report: Report, options: Options) -> Iterator[Renderable
     if finding.fix:
         inner.append(Text(""))
         inner.append(Text("To fix it:" if not finding.impact else f"To fix it ({finding.impact}):", style="bold"))
-        inner += [Padding(Text(step, style="dim" if step.startswith("#") else "cyan"), (0, 0, 0, 2)) for step in finding.fix]
+        inner += [
+            Padding(Text(step, style="dim" if step.startswith("#") else "cyan"), (0, 0, 0, 2)) for step in finding.fix
+        ]
     inner.append(Text.assemble((root.check.id, "dim"), ("  ", ""), (root.check.docs, "dim")))
     symptoms = report.symptoms_of(root.check.id)
     if symptoms and not (options.all or options.verbose):
         names = ", ".join(s.check.id for s in symptoms)
-        inner.append(Text(f"{len(symptoms)} more follow{'s' if len(symptoms) == 1 else ''} from this: {names}", style="dim"))
+        inner.append(
+            Text(f"{len(symptoms)} more follow{'s' if len(symptoms) == 1 else ''} from this: {names}", style="dim")
+        )
     for symptom in symptoms if options.all or options.verbose else ():
         inner.append(_line(symptom))
-        inner += [Padding(Text.assemble((f"{e.source}: ", "dim"), e.saw), (0, 0, 0, 2)) for e in symptom.finding.evidence]
+        inner += [
+            Padding(Text.assemble((f"{e.source}: ", "dim"), e.saw), (0, 0, 0, 2)) for e in symptom.finding.evidence
+        ]
     yield Padding(Group(*inner), (0, 0, 0, 2))
 
 
@@ -175,7 +183,10 @@ def _summary(report: Report) -> Text:
         text = Text(", ".join(parts), style="bold red" if errors else "bold yellow")
     follow_text = f", {follow} that follow{'s' if follow == 1 else ''}" if follow > 0 else ""
     unknown = f", {counts[Status.UNKNOWN]} not known" if counts[Status.UNKNOWN] else ""
-    text.append(f"{follow_text}  ·  {counts[Status.PASS]} checks passed{unknown}  ·  {report.seconds:.1f} s", style="not bold default")
+    text.append(
+        f"{follow_text}  ·  {counts[Status.PASS]} checks passed{unknown}  ·  {report.seconds:.1f} s",
+        style="not bold default",
+    )
     if errors and follow > 0:
         text.append("\nRun again after fixing: what followed from a cause may hide another.", style="not bold default")
     return text

@@ -1,0 +1,1 @@
+"""The daemon's configuration: its syntax, its keys, its types, and whether the running daemon knows it."""

@@ -1,0 +1,1 @@
+"""Name resolution in containers and on the host."""

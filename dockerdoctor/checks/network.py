@@ -1,0 +1,1 @@
+"""What carries packets from containers to the world and back: forwarding, firewall, addresses, MTU."""

@@ -1,0 +1,1 @@
+"""Redis, for every container that wants one."""

@@ -1,0 +1,1 @@
+"""Registries and mirrors, as the daemon reaches them."""

@@ -1,0 +1,1 @@
+"""Where images and containers are kept: space, inodes, health."""

@@ -1,0 +1,1 @@
+"""Who listens on the host's ports and inside containers."""

@@ -1,0 +1,1 @@
+"""Every place that sets a proxy, and what each proxy answers."""

@@ -1,0 +1,1 @@
+"""Redis servers and the containers that want one."""

@@ -1,0 +1,1 @@
+"""Filesystems behind the data root."""
