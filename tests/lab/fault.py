@@ -3,7 +3,8 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,7 +41,9 @@ class Fault:
     id: str  # of the catalogue of faults, and perhaps a variant: "dns-daemon-json-dead-server:refused"
     check: str
     inject: Step
-    broken: Step  # what a user would do: succeeds while the machine is well, fails while the fault is there
+    # What a user would do: succeeds while the machine is well, fails while the fault is there (a function raises).
+    # What may hang wants a limit: `timeout 10 docker ...`; after a minute it counts as failed.
+    broken: Step
     setup: Step = ""  # what well and sick share: containers to start, ...
     machine: Mapping[str, Any] = field(default_factory=dict)  # for Machine.boot
     doctor: tuple[str, ...] = ("check",)
@@ -63,21 +66,8 @@ def prove(fault: Fault, *, control: bool = True) -> dict[str, Any]:
 
     `control=False` leaves out the examination before the fault, to save its time.
     """
-    row: dict[str, Any] = {"fault": fault.id, "check": fault.check, "proven": False, "seconds": {}}
-    try:
-        _prove(fault, row, control=control)
-        row["proven"] = True
-    except Exception as error:
-        row["error"] = str(error)[:2000]
-        raise
-    finally:
-        note(row)
-    return row
-
-
-def _prove(fault: Fault, row: dict[str, Any], *, control: bool) -> None:
-    watch = Watch(row["seconds"])
-    with Machine.boot(**fault.machine) as machine:
+    row: dict[str, Any] = {"fault": fault.id, "check": fault.check}
+    with noted(row, fault.machine) as watch, Machine.boot(**fault.machine) as machine:
         watch("boot")
         do(machine, fault.setup)
         if failure := fails(machine, fault):
@@ -119,27 +109,20 @@ def _prove(fault: Fault, row: dict[str, Any], *, control: bool) -> None:
             if (now := result(report, fault.check))["status"] != "pass":
                 raise NotProven(f"after {repairs} {fault.check} is {now['status']}: {now['summary']}")
             row["cured"] = repairs
+    return row
 
 
 def prove_healthy(healthy: Healthy) -> dict[str, Any]:
     """Boot it, see that it works, and that the doctor finds no error; note the outcome."""
-    row: dict[str, Any] = {"healthy": healthy.id, "proven": False, "seconds": {}}
-    watch = Watch(row["seconds"])
-    try:
-        with Machine.boot(**healthy.machine) as machine:
-            watch("boot")
-            do(machine, healthy.setup)
-            do(machine, healthy.works)
-            watch("setup")
-            report = examine(machine, healthy)
-            watch("check")
-            row["warnings"] = sorted(no_error(report))
-            row["proven"] = True
-    except Exception as error:
-        row["error"] = str(error)[:2000]
-        raise
-    finally:
-        note(row)
+    row: dict[str, Any] = {"healthy": healthy.id}
+    with noted(row, healthy.machine) as watch, Machine.boot(**healthy.machine) as machine:
+        watch("boot")
+        do(machine, healthy.setup)
+        do(machine, healthy.works)
+        watch("setup")
+        report = examine(machine, healthy)
+        watch("check")
+        row["warnings"] = sorted(no_error(report))
     return row
 
 
@@ -228,8 +211,21 @@ def results_file() -> Path:
     return LAB / "results" / f"{key(str(REPO))}.jsonl"
 
 
+@contextmanager
+def noted(row: dict[str, Any], machine: Mapping[str, Any]) -> Iterator[Watch]:
+    """Note how a proof ended, unless it was interrupted."""
+    row |= {"suite": machine.get("suite", "bookworm"), "proven": False, "seconds": {}}
+    try:
+        yield Watch(row["seconds"])
+    except Exception as error:
+        note({**row, "error": str(error)[:2000]})
+        raise
+    row["proven"] = True
+    note(row)
+
+
 def note(row: dict[str, Any]) -> None:
-    """Note an outcome; docs/coverage.md is made from these."""
+    """Append a row to the outcomes; docs/coverage.md is made from these."""
     head = subprocess.run(
         ["git", "-C", REPO, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

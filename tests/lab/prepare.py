@@ -1,4 +1,4 @@
-"""Make everything that machines need: `python3 -m tests.lab.prepare`, as root; needs nothing but Python and Debian.
+"""Make everything that machines need: `python3 -m tests.lab.prepare [SUITE ...]`, as root; needs but Python and Debian.
 
 What is there is not made again; the cache is $DOCKERDOCTOR_LAB, by default in /var/tmp.
 """
@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.lab.base import base, bootstrap, inside
+from tests.lab.base import SUITES, base, bootstrap, inside
 from tests.lab.images import PYTHON_FINISH, PYTHON_PACKAGES, PYTHON_SUITE, RECIPES, storage_name
 from tests.lab.install import host_pip, installed_doctor
-from tests.lab.machine import Machine, docker_folder
+from tests.lab.machine import Machine, docker_folder, end_politely
 from tests.lab.store import LAB, LabError, built, key
 
 # Program: the Debian package that has it.
@@ -35,7 +35,12 @@ CANNOT = 3
 
 
 def main() -> int:
-    """Prepare, and say how long each part took."""
+    """Prepare for bookworm, or the suites in the arguments, and say how long each part took."""
+    suites = sys.argv[1:] or ["bookworm"]
+    if unknown := set(suites) - set(SUITES):
+        print(f"No such suite: {', '.join(unknown)}; there are {', '.join(SUITES)}.", file=sys.stderr)
+        return 2
+    end_politely()
     try:
         with step("host"):
             check_host()
@@ -44,14 +49,15 @@ def main() -> int:
         note_pip_conf()
         # Both wait for the network most of the time.
         with step("Debian trees"), ThreadPoolExecutor() as pool:
-            for tree in [pool.submit(base), pool.submit(python_tree)]:
+            for tree in [pool.submit(base), pool.submit(python_tree), *(pool.submit(base, suite) for suite in suites)]:
                 tree.result()
         with step("images"):
             built(storage_name(), build_images)
-        with step("Docker folder with busybox"):
-            docker_folder(("busybox",), "bookworm")
-        with step("doctor"):
-            installed_doctor(base())
+        for suite in suites:
+            with step(f"Docker folder with busybox on {suite}"):
+                docker_folder(("busybox",), suite)
+            with step(f"doctor on {suite}"):
+                installed_doctor(base(suite))
     except LabError as error:
         print(f"The lab cannot be prepared: {error}", file=sys.stderr)
         return CANNOT
