@@ -175,8 +175,10 @@ def _summary(report: Report) -> Text:
     errors = sum(r.check.severity is Severity.ERROR for r in roots)
     warnings = len(roots) - errors
     follow = counts[Status.FAIL] - len(roots)
-    if not roots:
-        text = Text("Docker is well", style="bold green")
+    if counts[Status.CRASH]:
+        text = Text("The doctor itself failed; --verbose shows where", style="bold red")
+    elif not roots:
+        text = Text("Docker is well" if counts[Status.PASS] else "Nothing could be examined", style="bold green")
     else:
         parts = [f"{errors} cause{'' if errors == 1 else 's'} to fix"] if errors else []
         parts += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
