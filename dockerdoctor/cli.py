@@ -7,25 +7,22 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterable
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dockerdoctor import __version__
 from dockerdoctor.checks import CATALOGUE
-from dockerdoctor.examine import examine
+from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
-from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
-from dockerdoctor.facts.engine import EngineInfo, EngineVersion
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.inside import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.host import Host
-from dockerdoctor.measure import Facts, measure, required_probes
-from dockerdoctor.model import Check, Endpoint, Engine, Report, Severity
+from dockerdoctor.measure import Facts
+from dockerdoctor.model import Check, Severity
 from dockerdoctor.render import FORMATS, Format
 from dockerdoctor.render.terminal import Options
 from dockerdoctor.saved import Unreadable, dump, load
@@ -66,30 +63,6 @@ def select(checks: Iterable[Check], only: Iterable[str], skip: Iterable[str]) ->
     return tuple(c for c in checks if c.id in kept - matching(skip))
 
 
-def report_of(
-    checks: tuple[Check, ...], facts: Facts, started: datetime, began: float, seconds: dict[type, float]
-) -> Report:
-    """Decide, diagnose, and put the report together."""
-    results, crashes = examine(checks, facts, PROBES, seconds)
-    endpoint, version, info = (facts.get(fact) for fact in (ChosenEndpoint, EngineVersion, EngineInfo))
-    return Report(
-        __version__,
-        Endpoint(endpoint.url, endpoint.source) if isinstance(endpoint, ChosenEndpoint) else Endpoint(),
-        Engine(
-            version.version,
-            version.api,
-            info.operating_system if isinstance(info, EngineInfo) else version.os,
-            version.kernel,
-        )
-        if isinstance(version, EngineVersion)
-        else Engine(),
-        started,
-        time.monotonic() - began,
-        results,
-        crashes,
-    )
-
-
 def options_for(*, verbose: bool, every: bool) -> Options:
     """How wide, how colourful: as the terminal allows (NO_COLOR, https://no-color.org)."""
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -125,7 +98,7 @@ def check(
         for one in checks:
             typer.echo(f"{one.id:34} {one.severity.value:8} {one.title}")
         return
-    started, began = datetime.now(timezone.utc), time.monotonic()
+    began = now()
     seconds: dict[type, float] = {}
     if replay:
         facts = _load(replay)
@@ -133,25 +106,12 @@ def check(
         if not sys.platform.startswith("linux"):
             talk(f"doctor examines Linux hosts; this is {sys.platform}")
             raise typer.Exit(ExitStatus.UNEXAMINED)
-        wanted = {fact for one in checks for fact, _ in one.needs.values()} | {
-            ChosenEndpoint,
-            EngineVersion,
-            EngineInfo,
-        }
-        probes = tuple(_sooner(p, timeout) for p in required_probes(PROBES, wanted))
-        facts, seconds = measure(probes, Host(), {Settings: Settings(host_url, context)}, passive=passive)
-        sweep_abandoned()
+        facts, seconds = measure_host(Host(), Settings(host_url, context), checks, passive=passive, patience=timeout)
     if save:
         _write(save, dump(facts))
-    report = report_of(checks, facts, started, began, seconds)
+    report = report_on(facts, checks, seconds, began)
     typer.echo(FORMATS[output_format](report, options_for(verbose=verbose, every=every)), nl=False)
     raise typer.Exit(report.exit_status(fail_on))
-
-
-def _sooner(p: Any, timeout: float) -> Any:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(p, deadline=min(p.deadline, timeout))
 
 
 def _load(path: Path) -> Facts:
@@ -176,15 +136,18 @@ def version() -> None:
     typer.echo(f"dockerdoctor {__version__}")
 
 
+def _interrupted(*_: object) -> None:
+    talk("interrupted")
+    sys.exit(ExitStatus.INTERRUPTED)
+
+
 def main() -> None:
     """Run the command; every way out has its documented exit code."""
-    # SIGTERM unwinds as Ctrl-C does, so that nothing is left behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # Ctrl-C and SIGTERM unwind alike, so that nothing is left behind; click would make an exit status 1 of the first.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
-        talk("interrupted")
-        code = int(ExitStatus.INTERRUPTED)
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else int(done.code is not None)
     except BrokenPipeError:

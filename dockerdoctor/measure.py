@@ -66,7 +66,7 @@ def needs_of(function: Callable[..., Any]) -> dict[str, tuple[type, bool]]:
     """Read from the annotations what a probe or a check needs: `X` is required, `X | None` optional."""
     needs: dict[str, tuple[type, bool]] = {}
     for name, hint in get_type_hints(function).items():
-        if name in {"return", "host"}:
+        if name == "return" or hint is Host:
             continue
         if get_origin(hint) in {Union, types.UnionType}:
             (fact,) = (arg for arg in get_args(hint) if arg is not type(None))

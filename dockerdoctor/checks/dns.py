@@ -1,1 +1,511 @@
 """Name resolution in containers and on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dockerdoctor.examine import check, failed, passed, skipped, unknown
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.dns import FALLBACK, ContainerResolvers, HostDns, HostResolver, is_loopback
+from dockerdoctor.facts.inside import Inside, View
+from dockerdoctor.facts.routes import Routes
+from dockerdoctor.host import DnsAnswer
+from dockerdoctor.model import Evidence, Finding, Severity
+
+DAEMON_DNS = "https://docs.docker.com/engine/daemon/troubleshoot/#specify-dns-servers-for-docker"
+CONTAINER_DNS = "https://docs.docker.com/engine/network/#dns-services"
+FIX_DNS = "doctor fix-dns --write"
+# A name that takes longer to resolve than this is a name that programs give up on: pip, apt and curl all pause visibly.
+SLOW_LOOKUP = 2.0  # seconds
+# What keeps packets of any kind in a container; a nameserver beyond the host cannot be reached past these.
+NO_CONNECTION: tuple[str, ...] = ()
+
+
+def works(answers: Iterable[DnsAnswer]) -> bool:
+    """Whether a server did its work for any name; that a name does not exist is an answer too."""
+    return any(a.ok for a in answers)
+
+
+def silent(answers: Iterable[DnsAnswer]) -> bool:
+    """Whether nothing that speaks DNS answered any of the questions."""
+    return all(a.silent for a in answers)
+
+
+def outcome(answers: Iterable[DnsAnswer]) -> str:
+    """Put what a server said over one transport into a word or two."""
+    return "/".join(dict.fromkeys(a.outcome for a in answers)) or "not asked"
+
+
+def seen(answers: Iterable[DnsAnswer], place: str) -> Evidence:
+    """Show what one server said over one transport in one place."""
+    answers = tuple(answers)
+    first = answers[0]
+    return Evidence(f"A {first.name} @{first.server} {first.transport}, from the {place}", outcome(answers))
+
+
+def both(view: View | HostDns, server: str) -> tuple[DnsAnswer, ...]:
+    """What a server said over UDP and TCP."""
+    return (*view.said(server, "udp"), *view.said(server, "tcp"))
+
+
+def matrix(server: str, host: HostDns | None, inside: Inside) -> tuple[Evidence, ...]:
+    """One server, asked from the host and from both kinds of network over both transports."""
+    lines = []
+    for place, view in (("host", host), *((v.place, v) for v in inside.views)):
+        for transport in ("udp", "tcp"):
+            said = view.said(server, transport) if view else ()
+            if said:
+                lines.append(seen(said, place))
+    return tuple(lines)
+
+
+def given(config: DaemonJson | None, resolver: HostResolver | None) -> tuple[tuple[str, ...], str]:
+    """The nameservers that a new container is given, and where they come from."""
+    if config and config.dns:
+        in_file = isinstance((config.settings or {}).get("dns"), list)
+        return config.dns, config.path if in_file else "dockerd --dns"
+    if resolver and resolver.for_containers:
+        return resolver.for_containers, resolver.given.path
+    return FALLBACK, "Docker's fallback"
+
+
+def line_of(config: DaemonJson, key: str) -> str:
+    """Where a key stands: "/etc/docker/daemon.json:3"."""
+    for number, line in enumerate(config.text.splitlines(), 1):
+        if f'"{key}"' in line:
+            return f"{config.path}:{number}"
+    return config.path
+
+
+@check(
+    "dns.resolv-conf",
+    title="The host's /etc/resolv.conf leads to nameservers",
+    severity=Severity.ERROR,
+    docs="https://man7.org/linux/man-pages/man5/resolv.conf.5.html",
+)
+def resolv_conf(resolver: HostResolver, dns: HostDns) -> Finding:
+    """
+    Docker reads the host's /etc/resolv.conf for its own lookups and copies it into containers.
+
+    Why it matters: without a nameserver in it, the daemon asks 127.0.0.1 for registries and containers get a public
+    resolver that many networks block.
+    How to fix: restore the link to the running resolver's file, or write a nameserver into it.
+    """
+    etc = resolver.etc
+    where = Evidence(etc.path, f"link to {etc.link}: {etc.problem}" if etc.link else etc.problem or "ok")
+    if not etc.problem:
+        return passed(f"{etc.path} names {', '.join(etc.nameservers)}", where)
+    if etc.problem == "EACCES":
+        return unknown(f"{etc.path} cannot be read", where, how="# run as root")
+    if works(both(dns, "127.0.0.1")):
+        return passed(f"{etc.path} names no server, and the one on 127.0.0.1 that this means answers", where)
+    if resolver.resolved.nameservers:
+        fix = ["ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf", "systemctl restart docker"]
+    else:
+        fix = [
+            "# put your network's nameserver in place of the address; `ip route` shows the gateway, which often is one",
+            f"# rm -f {etc.path}; echo 'nameserver ADDRESS' > {etc.path}; systemctl restart docker",
+        ]
+    words = {
+        "missing": "does not exist",
+        "empty": "names no nameserver",
+        "dangling link": f"is a link to {etc.link}, which does not exist",
+    }
+    state = words.get(etc.problem, f"cannot be read ({etc.problem})")
+    return failed(
+        f"{etc.path} {state}",
+        where,
+        cause="The host has no resolver configuration, so the daemon cannot look registries up, and containers get "
+        "Docker's public fallback servers instead of your network's.",
+        fix=fix,
+        impact="restarts dockerd",
+    )
+
+
+@check(
+    "dns.host-resolves",
+    title="The host's own nameservers answer",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/daemon/troubleshoot/",
+    upstream=("dns.resolv-conf",),
+)
+def host_resolves(resolver: HostResolver, dns: HostDns) -> Finding:
+    """
+    The daemon pulls images with the host's resolver; "dns" in daemon.json is for containers only.
+
+    Why it matters: pulls and builds fail with "lookup … i/o timeout", "server misbehaving" or "no such host".
+    How to fix: give the host a nameserver that answers.
+    """
+    servers = resolver.etc.nameservers or ("127.0.0.1",)
+    lines = tuple(seen(said, "host") for s in servers for t in ("udp", "tcp") if (said := dns.said(s, t)))
+    if any(works(both(dns, s)) for s in servers):
+        return passed(f"{', '.join(servers)} answer" + ("s" if len(servers) == 1 else ""), *lines)
+    heard = [a for s in servers for a in both(dns, s)]
+    if silent(heard):
+        cause = "No nameserver of the host answers: the server is down, its address is wrong, or the network drops the questions."
+    else:
+        cause = (
+            f"The host's nameserver is there but does not resolve: it says {outcome(a for a in heard if not a.silent)}."
+        )
+    return failed(
+        f"the host cannot resolve names: {', '.join(f'{s} {outcome(dns.said(s))}' for s in servers)}",
+        *lines,
+        cause=cause + " The daemon looks up registries with it, and “dns” in daemon.json does not change that.",
+        fix=(f"# write a nameserver that answers into {resolver.etc.path}, or repair the one it names",),
+    )
+
+
+@check(
+    "dns.loopback-in-daemon-json",
+    title="Containers are not told to ask themselves for names",
+    severity=Severity.ERROR,
+    docs=DAEMON_DNS,
+)
+def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None) -> Finding:
+    """
+    A container has a loopback of its own: 127.0.0.53 in there is not the host's resolver.
+
+    Why it matters: every look-up in a container is refused, though daemon.json passes every check of dockerd's.
+    How to fix: name an address that containers can reach.
+    """
+    loopback = [s for s in config.dns if is_loopback(s)]
+    if not config.dns:
+        return skipped("no nameservers are configured for containers")
+    if not loopback:
+        return passed(f"{', '.join(config.dns)}: none of them a loopback address")
+    where = Evidence(line_of(config, "dns"), f'"dns": {list(config.dns)}')
+    others = [s for s in config.dns if not is_loopback(s)]
+    if others and inside and any(works(both(v, s)) for v in inside.views for s in others):
+        return passed(
+            f"{', '.join(loopback)} cannot be reached from containers, but {', '.join(others)} answers", where
+        )
+    refused = [seen(v.said(s, "udp"), v.place) for s in loopback if inside for v in inside.views if v.said(s, "udp")]
+    return failed(
+        f"daemon.json gives containers the nameserver {', '.join(loopback)}, which is each container's own loopback",
+        where,
+        *refused,
+        cause="127.0.0.0/8 inside a container is the container itself, where no resolver listens.",
+        fix=(FIX_DNS,),
+        automatic=True,
+        impact="restarts dockerd",
+    )
+
+
+@check(
+    "dns.udp-blocked",
+    title="UDP reaches nameservers where TCP does",
+    severity=Severity.ERROR,
+    docs=CONTAINER_DNS,
+)
+def udp_blocked(inside: Inside, host: HostDns | None) -> Finding:
+    """
+    Names are asked for over UDP first; a firewall may drop it and let TCP to the same server pass.
+
+    Why it matters: look-ups time out although the server is there; `dig +tcp` works and misleads.
+    How to fix: let UDP to port 53 pass.
+    """
+    for v in inside.views:
+        for server in dict.fromkeys(a.server for a in v.dns):
+            udp, tcp = v.said(server, "udp"), v.said(server, "tcp")
+            if udp and tcp and all(a.outcome == "timeout" for a in udp) and works(tcp):
+                host_udp = works(host.said(server)) if host else False
+                where = "on the way from containers" if host_udp else "on the way from this host"
+                return failed(
+                    f"{server} answers the {v.place} over TCP but not over UDP",
+                    *matrix(server, host, inside),
+                    cause=f"Something drops UDP to port 53 {where}; TCP to the same server passes.",
+                    fix=(
+                        "# let UDP to port 53 pass: these rules mention it",
+                        "iptables-save | grep -w -e 53 -e udp || nft list ruleset | grep -w -e 53 -e udp",
+                    ),
+                )
+    return passed("no nameserver answers over TCP alone")
+
+
+@check(
+    "dns.input-firewall",
+    title="Containers reach a nameserver that runs on this host",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/network/packet-filtering-firewalls/",
+    upstream=("dns.udp-blocked",),
+)
+def input_firewall(inside: Inside, host: HostDns, routes: Routes) -> Finding:
+    """
+    A resolver on the host itself is asked through the INPUT chain, where many firewalls admit only what they know.
+
+    Why it matters: the host resolves, containers time out, and Docker's own rules all look right.
+    How to fix: admit port 53 from Docker's bridges.
+    """
+    own = [s for s in dict.fromkeys(a.server for v in inside.views for a in v.dns) if routes.owns(s)]
+    if not own:
+        return skipped("no nameserver of containers runs on this host")
+    for server in own:
+        for v in inside.views:
+            if works(both(host, server)) and both(v, server) and all(a.outcome == "timeout" for a in both(v, server)):
+                return failed(
+                    f"{server}, a resolver on this host, answers the host but not the {v.place}",
+                    *matrix(server, host, inside),
+                    cause="The host's firewall drops what containers send to the host itself (chain INPUT); a resolver "
+                    "that did not listen there would refuse at once instead.",
+                    fix=(
+                        "iptables -I INPUT -i docker0 -p udp --dport 53 -j ACCEPT",
+                        "iptables -I INPUT -i docker0 -p tcp --dport 53 -j ACCEPT",
+                        "iptables -I INPUT -i br-+ -p udp --dport 53 -j ACCEPT",
+                        "iptables -I INPUT -i br-+ -p tcp --dport 53 -j ACCEPT",
+                        "# and in the configuration of your firewall, so that it lasts: with ufw, `ufw allow in on docker0 to any port 53`",
+                    ),
+                )
+    return passed(f"{', '.join(own)} answers containers")
+
+
+@check(
+    "dns.forward-firewall",
+    title="Questions from containers reach the nameservers that answer the host",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/network/packet-filtering-firewalls/",
+    upstream=("dns.udp-blocked", *NO_CONNECTION),
+)
+def forward_firewall(
+    inside: Inside, host: HostDns, routes: Routes, resolver: HostResolver | None, config: DaemonJson | None
+) -> Finding:
+    """
+    A resolver beyond the host is asked through the FORWARD chain.
+
+    Why it matters: the host resolves with the very server that containers cannot reach.
+    How to fix: let port 53 from Docker's bridges pass.
+    """
+    servers, _ = given(config, resolver)
+    far = [s for s in servers if not routes.owns(s) and works(both(host, s))]
+    if not far:
+        return skipped("no nameserver beyond this host answers it")
+    for v in inside.views:
+        asked = [s for s in far if both(v, s)]
+        blocked = [s for s in asked if all(a.silent and a.outcome != "ECONNREFUSED" for a in both(v, s))]
+        if asked and blocked == asked:
+            server = blocked[0]
+            return failed(
+                f"{server} answers the host but not the {v.place}",
+                *matrix(server, host, inside),
+                cause="Something between Docker's bridge and the nameserver drops the questions (chain FORWARD).",
+                fix=(
+                    "# find the rule that drops port 53 from Docker's bridges and let it pass; the chains, in order:",
+                    "iptables -L FORWARD -n -v --line-numbers",
+                    "nft list ruleset",
+                ),
+            )
+    return passed(f"{', '.join(far)} answers containers as it answers the host")
+
+
+@check(
+    "dns.server-dead",
+    title="The nameservers that containers are given answer",
+    severity=Severity.ERROR,
+    docs=DAEMON_DNS,
+    upstream=("dns.resolv-conf", "dns.host-resolves", *NO_CONNECTION),
+)
+def server_dead(inside: Inside, host: HostDns, resolver: HostResolver | None, config: DaemonJson | None) -> Finding:
+    """
+    Nameservers retire, move and refuse; what daemon.json says stays.
+
+    Why it matters: nothing in a container resolves, while the host is well.
+    How to fix: give containers servers that answer.
+    """
+    servers, source = given(config, resolver)
+    usable = [s for s in servers if not is_loopback(s)]
+    if source == "Docker's fallback" or not usable:
+        return skipped("containers are given no nameserver of this host's configuration")
+    if any(works(both(v, s)) for v in inside.views for s in usable):
+        return passed(f"containers are given {', '.join(servers)} ({source})")
+    if any(works(both(host, s)) and _unreached(inside, s) for s in usable):
+        return skipped("a nameserver of theirs answers the host: what keeps containers from it is judged elsewhere")
+    words = ", ".join(f"{s} {_words(inside, s)}" for s in usable)
+    configured = config is not None and bool(config.dns)
+    lines = [line for s in usable for line in matrix(s, host, inside)]
+    if configured and config:
+        lines.insert(0, Evidence(line_of(config, "dns"), f'"dns": {list(config.dns)}'))
+    return failed(
+        f"containers are given nameservers that do not resolve: {words} ({source})",
+        *lines,
+        cause="Every nameserver that containers are given is dead or refuses them.",
+        fix=(FIX_DNS,),
+        automatic=True,
+        impact="restarts dockerd",
+        # The host's trouble explains this one only where containers are given the host's own servers.
+        because=NO_CONNECTION if configured else None,
+    )
+
+
+def _unreached(inside: Inside, server: str) -> bool:
+    return all(silent(both(v, server)) for v in inside.views)
+
+
+def _words(inside: Inside, server: str) -> str:
+    said = [a for v in inside.views for a in v.said(server, "udp")]
+    words = {"timeout": "does not answer", "ECONNREFUSED": "is not a nameserver (port 53 refused)"}
+    return words.get(outcome(said), f"says {outcome(said)}")
+
+
+@check(
+    "dns.loopback-fallback",
+    title="Where the host's resolver is its own loopback, containers have one that works",
+    severity=Severity.ERROR,
+    docs=DAEMON_DNS,
+    upstream=("dns.resolv-conf", *NO_CONNECTION),
+)
+def loopback_fallback(inside: Inside, resolver: HostResolver, config: DaemonJson | None) -> Finding:
+    """
+    Docker drops loopback nameservers, and gives containers 8.8.8.8 and 8.8.4.4 when none is left.
+
+    Why it matters: networks that block public resolvers leave containers without names, while the host, with its
+    local dnsmasq or unbound, resolves everything.
+    How to fix: give containers the server behind the local resolver.
+    """
+    if config and config.dns:
+        return skipped(f"{config.path} says which nameservers containers get")
+    if resolver.for_containers:
+        return passed(f"{resolver.given.path} offers {', '.join(resolver.for_containers)}")
+    if not inside.bridge.asked:
+        return unknown(f"nothing could be asked from the default bridge: {inside.bridge.error}")
+    where = Evidence(resolver.given.path, f"nameserver {', '.join(resolver.given.nameservers) or '(none)'}")
+    got = Evidence("/etc/resolv.conf in a container", f"nameserver {', '.join(inside.bridge.nameservers) or '(none)'}")
+    if any(works(both(inside.bridge, s)) for s in inside.bridge.nameservers):
+        return passed(f"containers get {', '.join(inside.bridge.nameservers)} instead, which answers", where, got)
+    return failed(
+        f"{resolver.given.path} has only loopback nameservers, and Docker's fallback "
+        f"{', '.join(inside.bridge.nameservers) or '(none)'} does not answer containers",
+        where,
+        got,
+        *(line for s in inside.bridge.nameservers for line in matrix(s, None, inside)),
+        cause="The host resolves through a program on its loopback, which containers cannot reach; the public servers "
+        "that Docker hands out instead are blocked here.",
+        fix=(FIX_DNS,),
+        automatic=True,
+        impact="restarts dockerd",
+    )
+
+
+@check(
+    "dns.first-server-slow",
+    title="The first nameserver that containers ask answers",
+    severity=Severity.ERROR,
+    docs=DAEMON_DNS,
+    upstream=("dns.input-firewall", "dns.forward-firewall", *NO_CONNECTION),
+)
+def first_server_slow(
+    inside: Inside, host: HostDns | None, resolver: HostResolver | None, config: DaemonJson | None
+) -> Finding:
+    """
+    Resolvers ask the first server and wait five seconds before they try the second (resolv.conf(5), `timeout`).
+
+    Why it matters: everything works, and every look-up takes seconds: builds crawl, health checks time out.
+    How to fix: put a server that answers first.
+    """
+    servers, source = given(config, resolver)
+    if len(servers) < 2:
+        return skipped("containers are given a single nameserver")
+    first = servers[0]
+    for v in inside.views:
+        alive = [s for s in servers[1:] if works(both(v, s))]
+        said = v.said(first, "udp")
+        if said and all(a.outcome == "timeout" for a in said) and not works(both(v, first)) and alive:
+            lookups = [
+                Evidence(f"getaddrinfo {x.name}, from the {v.place}", f"{x.outcome} after {x.seconds:.1f} s")
+                for x in v.lookups
+            ]
+            return failed(
+                f"the first nameserver of containers, {first}, does not answer; each look-up waits for it before {alive[0]} is asked",
+                Evidence(line_of(config, "dns") if config and config.dns else source, ", ".join(servers)),
+                *matrix(first, host, inside),
+                *lookups,
+                cause="A resolver waits five seconds for the first server before it asks the next.",
+                fix=(FIX_DNS,),
+                automatic=True,
+                impact="restarts dockerd",
+            )
+    return passed(f"{first} answers containers first")
+
+
+@check(
+    "dns.stale-container",
+    title="Running containers have nameservers that still answer",
+    severity=Severity.ERROR,
+    docs=CONTAINER_DNS,
+    upstream=("dns.host-resolves", "dns.server-dead", "dns.input-firewall", "dns.forward-firewall", *NO_CONNECTION),
+)
+def stale_container(running: ContainerResolvers, inside: Inside, host: HostDns | None) -> Finding:
+    """
+    A container keeps the nameservers it was started with, whatever the host's are by now (moby/moby#42752).
+
+    Why it matters: after a VPN, a new network or a changed daemon.json, old containers no longer resolve, new ones do.
+    How to fix: restart the container; recreate it when it was started with --dns.
+    """
+    if not running.all:
+        return skipped("no container runs")
+    asked = [c for c in running.all if any(both(v, s) for v in inside.views for s in (*c.own, *c.servers))]
+    sick = []
+    for c in asked:
+        servers = tuple(dict.fromkeys((*c.own, *c.servers)))
+        if not any(works(both(v, s)) for v in inside.views for s in servers):
+            sick.append((c, servers))
+    if not sick:
+        if running.unread:
+            return unknown(f"the resolv.conf of {running.unread} containers cannot be read", how="# run as root")
+        return passed(f"the nameservers of {len(asked)} running containers answer")
+    names = ", ".join(c.container for c, _ in sick)
+    restart = [c.container for c, _ in sick if not c.own]
+    recreate = [c.container for c, _ in sick if c.own]
+    return failed(
+        f"{names} {'asks' if len(sick) == 1 else 'ask'} {', '.join(dict.fromkeys(s for _, ss in sick for s in ss))}, which no longer answers",
+        *(Evidence(f"/etc/resolv.conf in {c.container}", ", ".join(servers)) for c, servers in sick),
+        *(line for s in dict.fromkeys(s for _, ss in sick for s in ss) for line in matrix(s, host, inside)),
+        cause="The container was started when other nameservers were in force, and keeps them until it is started again.",
+        fix=(
+            *((f"docker restart {' '.join(restart)}",) if restart else ()),
+            *(f"# {name} was started with --dns: create it again with a server that answers" for name in recreate),
+        ),
+        impact="the container stops for a moment" if restart else "",
+    )
+
+
+@check(
+    "dns.containers-resolve",
+    title="Containers resolve names",
+    severity=Severity.ERROR,
+    docs=CONTAINER_DNS,
+    upstream=(
+        "dns.resolv-conf",
+        "dns.host-resolves",
+        "dns.loopback-in-daemon-json",
+        "dns.udp-blocked",
+        "dns.input-firewall",
+        "dns.forward-firewall",
+        "dns.server-dead",
+        "dns.loopback-fallback",
+        "dns.first-server-slow",
+        *NO_CONNECTION,
+    ),
+)
+def containers_resolve(inside: Inside) -> Finding:
+    """
+    The proof: a program in a new container asks for a name, on the default bridge and on a user-defined network.
+
+    Why it matters: the two networks resolve along different ways, and a build needs the first while Compose uses the
+    second.
+    How to fix: see what explains it.
+    """
+    if not inside.views:
+        return unknown(f"no probe container could be asked: {inside.bridge.error}")
+    sick = [v for v in inside.views if not works(a for s in v.nameservers for a in both(v, s))]
+    lines = [seen(v.said(s, "udp"), v.place) for v in inside.views for s in v.nameservers if v.said(s, "udp")] + [
+        Evidence(f"getaddrinfo {x.name}, from the {v.place}", f"{x.outcome} after {x.seconds:.1f} s")
+        for v in sick
+        for x in v.lookups
+    ]
+    if not sick:
+        return passed(f"names resolve on the {' and the '.join(v.place for v in inside.views)}", *lines)
+    return failed(
+        f"names do not resolve on the {' and the '.join(v.place for v in sick)}",
+        *lines,
+        cause="The nameservers that these containers were given did not answer, and nothing that was measured says why.",
+        fix=("doctor check --all",),
+    )

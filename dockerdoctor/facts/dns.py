@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer, Host, failure_name
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -17,6 +22,7 @@ RESOLVED_STUB = "127.0.0.53"
 # What dockerd gives containers when only loopback servers are left; up to 27.x on every network.
 FALLBACK = ("8.8.8.8", "8.8.4.4")
 HUB = "registry-1.docker.io"
+HOST_TIMEOUT = 1.5  # seconds; as long as the question from a container gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,28 @@ class HostDns:
     """Every nameserver of interest, asked from the host over both transports with dnspython."""
 
     answers: tuple[DnsAnswer, ...]
-    # getaddrinfo(3) on the host, as dockerd resolves the registries: (name, addresses, outcome)
-    lookups: tuple[tuple[str, tuple[str, ...], str], ...]
+
+    def said(self, server: str, transport: str = "udp") -> tuple[DnsAnswer, ...]:
+        """The answers of one nameserver over one transport."""
+        return tuple(a for a in self.answers if a.server == server and a.transport == transport)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerResolver:
+    """The nameservers one running container was started with."""
+
+    container: str  # its name
+    servers: tuple[str, ...]  # of its resolv.conf, loopback ones left out
+    own: tuple[str, ...]  # --dns
+    started: str  # RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerResolvers:
+    """What running containers use to resolve names; they keep what they were started with (moby/moby#42752)."""
+
+    all: tuple[ContainerResolver, ...]
+    unread: int = 0  # containers whose file could not be read, for want of root
 
 
 def is_loopback(address: str) -> bool:
@@ -121,3 +147,52 @@ def host_resolver(host: Host, endpoint: ChosenEndpoint) -> HostResolver:
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     return HostResolver(read_resolv_conf(host, RESOLV_CONF), read_resolv_conf(host, RESOLVED_CONF))
+
+
+# One resolv.conf each: reading a few hundred costs nothing, and a fault of this kind shows in the first of them.
+MAX_CONTAINERS = 200
+
+
+@probe()
+def container_resolvers(host: Host, containers: Containers) -> ContainerResolvers:
+    """Read each running container's own file through /proc; only root may."""
+    found: list[ContainerResolver] = []
+    unread = 0
+    for c in containers.running[:MAX_CONTAINERS]:
+        if not c.inspected or c.network_mode in {"host", "none"} or c.network_mode.startswith("container:"):
+            continue
+        text = host.text(f"/proc/{c.pid}/root/etc/resolv.conf")
+        unread += not text
+        servers = tuple(s for s in parse_resolv_conf(text)[0] if not is_loopback(s)) or external_servers(text)
+        found.append(ContainerResolver(c.name, servers, c.dns, c.started))
+    return ContainerResolvers(tuple(found), unread)
+
+
+def external_servers(text: str) -> tuple[str, ...]:
+    """The servers behind the embedded resolver, which engines since 25.0 leave in a comment: `# ExtServers: [a b]`."""
+    match = re.search(r"^# ExtServers: \[(.*)\]", text, re.MULTILINE)
+    return tuple(re.sub(r"host\(([^)]*)\)", r"\1", s) for s in match.group(1).split()) if match else ()
+
+
+@probe(deadline=5)
+def host_dns(
+    host: Host,
+    resolver: HostResolver,
+    config: DaemonJson | None,
+    wanted: Wanted | None,
+    running: ContainerResolvers | None,
+) -> HostDns:
+    """Ask everything at once; a question takes as long as its own timeout at most."""
+    servers = {*resolver.etc.nameservers, *resolver.for_containers, *(config.dns if config else ())}
+    if not resolver.etc.nameservers:
+        servers.add("127.0.0.1")  # what resolv.conf(5) means by an empty file
+    servers |= {s for c in running.all for s in (*c.servers, *c.own)} if running else set()
+    names = (HUB, *(wanted.names if wanted else ()))
+    return HostDns(ask_all(host, servers, names))
+
+
+def ask_all(host: Host, servers: Iterable[str], names: Iterable[str]) -> tuple[DnsAnswer, ...]:
+    """Ask every server for every name over both transports, all at once."""
+    jobs = [(s, n, t) for s in sorted(servers) for n in names for t in ("udp", "tcp")]
+    with ThreadPoolExecutor(max(1, len(jobs))) as pool:
+        return tuple(pool.map(lambda job: host.ask_dns(job[0], job[1], job[2], HOST_TIMEOUT), jobs))

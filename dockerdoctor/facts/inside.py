@@ -16,7 +16,7 @@ from typing import Any
 
 from dockerdoctor.facts.containers import LABEL
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import FALLBACK, HUB, HostResolver, is_loopback
+from dockerdoctor.facts.dns import FALLBACK, HUB, ContainerResolvers, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import client
 from dockerdoctor.facts.routes import Routes
@@ -198,13 +198,19 @@ class Lab:
         return str(program), [*folders, *([] if prefix.startswith("/usr") else [prefix])]
 
     def ask(
-        self, network: str, questions: Questions, *, publish: int = 0, until: Callable[[str], None] = lambda _: None
+        self,
+        network: str,
+        questions: Questions,
+        *,
+        publish: int = 0,
+        started: Callable[[], None] = lambda: None,
+        hold: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """
         Run one container and return its answers; it is removed before this returns.
 
-        With `publish`, the container listens and is published on that port of the host; `until` is then called with
-        the container's id once it runs, before the answers are awaited. Raises docker.errors.APIError and OSError.
+        With `publish`, the container listens and is published on that port of the host. `started` is called once it
+        runs, and `hold` before it is removed. Raises docker.errors.APIError and OSError.
         """
         api = self.connect()
         program, folders = self.interpreter()
@@ -233,7 +239,7 @@ class Lab:
         try:
             output = api.attach(container, stdout=True, stderr=True, stream=True, logs=False)
             api.start(container)
-            until(container)
+            started()
             text = ""
             for chunk in output:
                 text += chunk.decode("utf-8", "replace")
@@ -243,6 +249,7 @@ class Lab:
                 answer = json.loads(text.splitlines()[-1])
             except (ValueError, IndexError):
                 raise Unmeasured(f"the probe container said: {text.strip()[-300:] or 'nothing'}") from None
+            hold()
             return dict(answer)
         finally:
             with contextlib.suppress(Exception):
@@ -318,7 +325,11 @@ def free_port() -> int:
 
 
 def questions_for(
-    resolver: HostResolver | None, config: DaemonJson | None, routes: Routes | None, wanted: Wanted | None
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+    routes: Routes | None,
+    wanted: Wanted | None,
+    running: ContainerResolvers | None = None,
 ) -> Questions:
     """Decide what to ask: every nameserver that a container may be given, and every address that it may need."""
     servers: list[str] = []
@@ -328,7 +339,7 @@ def questions_for(
         servers += resolver.for_containers
         if not resolver.for_containers and not (config and config.dns):
             servers += FALLBACK
-    servers += wanted.servers if wanted else ()
+    servers += [s for c in running.all for s in (*c.servers, *c.own)] if running else []
     gateways = routes.gateways if routes else ()
     pings = [(g, size) for g in gateways[:2] for size in (56, 0)]
     return Questions(
@@ -349,6 +360,7 @@ def inside(
     config: DaemonJson | None,
     routes: Routes | None,
     wanted: Wanted | None,
+    running: ContainerResolvers | None,
 ) -> Inside:
     """Start both containers at once, dial the published port while they answer, and remove everything."""
     import docker.errors  # noqa: PLC0415 - heavy, and --passive does without
@@ -356,12 +368,13 @@ def inside(
 
     if not endpoint.local:
         raise Unmeasured("the engine is on another host: its containers cannot borrow this host's Python", skipped=True)
-    questions = questions_for(resolver, config, routes, wanted)
+    questions = questions_for(resolver, config, routes, wanted, running)
     port = free_port()
     own = routes.source if routes else ""
     views: dict[str, View] = {}
     published: list[Published] = []
     publish_error: list[str] = []
+    user_done = threading.Event()
 
     def guarded(place: str, work: Callable[[], dict[str, Any]]) -> None:
         try:
@@ -383,22 +396,34 @@ def inside(
 
         def on_bridge() -> dict[str, Any]:
             dialling = threading.Thread(target=dial_published, args=(lab.run_id,), daemon=True)
+
+            def until_dialled() -> None:
+                dialling.join(ANSWER_WITHIN)
+                user_done.wait(ANSWER_WITHIN)
+
             try:
-                said = lab.ask("bridge", questions, publish=port, until=lambda _: dialling.start())
+                return lab.ask(
+                    "bridge",
+                    questions,
+                    publish=port,
+                    started=dialling.start,
+                    hold=until_dialled,
+                )
             except docker.errors.APIError as no:
                 if dialling.ident:
                     raise
                 publish_error.append(str(no.explanation or no))
                 return lab.ask("bridge", questions)
-            dialling.join(ANSWER_WITHIN)
-            return said
 
         def on_user_network() -> dict[str, Any]:
-            api = lab.connect()
-            network = lab.make_network(api)
-            api.close()
-            token = ((own, port, "GET / HTTP/1.0\r\n\r\n", 1.5),) if own else ()
-            return lab.ask(network, replace(questions, exchanges=(*questions.exchanges, *token)))
+            try:
+                api = lab.connect()
+                network = lab.make_network(api)
+                api.close()
+                token = ((own, port, "GET / HTTP/1.0\r\n\r\n", 1.5),) if own else ()
+                return lab.ask(network, replace(questions, exchanges=(*questions.exchanges, *token)))
+            finally:
+                user_done.set()
 
         def on_host() -> dict[str, Any]:
             return dict(ask.answer({**questions.payload(), "dns": {}}, questions.deadline))

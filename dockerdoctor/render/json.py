@@ -35,13 +35,14 @@ def render(report: Report, options: Options) -> str:  # noqa: ARG001 - one signa
         "seconds": round(report.seconds, 3),
         "counts": {status.value: count for status, count in report.counts.items()},
         "root_causes": [r.check.id for r in report.root_causes],
-        "results": [_result(r) for r in report.results],
+        "results": [result(r) for r in report.results],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _result(result: Result) -> dict[str, Any]:
-    one, finding = result.check, result.finding
+def result(of: Result) -> dict[str, Any]:
+    """One check's entry."""
+    one, finding = of.check, of.finding
     return {
         "id": one.id,
         "title": one.title,
@@ -53,7 +54,7 @@ def _result(result: Result) -> dict[str, Any]:
         "fix": list(finding.fix),
         "automatic": finding.automatic,
         "impact": finding.impact,
-        "because": list(result.because),
+        "because": list(of.because),
         "docs": one.docs,
-        "seconds": result.seconds,
+        "seconds": of.seconds,
     }

@@ -14,7 +14,7 @@ A symptom is one line under its root cause; --all opens it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 
@@ -22,7 +22,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from dockerdoctor.model import Report, Result, Severity, Status
+from dockerdoctor.model import Endpoint, Engine, Report, Result, Severity, Status
 
 # Wider lines than this are hard to read, however wide the terminal.
 MAX_WIDTH = 110
@@ -54,6 +54,11 @@ FAIL_MARKS = {
 
 def render(report: Report, options: Options) -> str:
     """Lay the report out as text, with colours when asked."""
+    return as_text(_report(report, options), options)
+
+
+def as_text(parts: Iterable[RenderableType], options: Options) -> str:
+    """Lay parts out below each other, no wider than is easy to read."""
     file = StringIO()
     console = Console(
         file=file,
@@ -65,7 +70,7 @@ def render(report: Report, options: Options) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*_report(report, options)))
+    console.print(Group(*parts))
     text = "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
     return text if options.unicode else text.translate(ASCII)
 
@@ -84,11 +89,11 @@ def _mark(result: Result) -> tuple[str, str]:
 
 
 def _report(report: Report, options: Options) -> Iterator[RenderableType]:
-    yield _heading(report)
+    yield heading(report.endpoint, report.engine)
     roots = report.root_causes
     for root in roots:
         yield Text("")
-        yield from _root(root, report, options)
+        yield from root_cause(root, report, options)
     for crashed in (r for r in report.results if r.finding.status is Status.CRASH):
         yield Text("")
         yield _line(crashed)
@@ -107,12 +112,12 @@ def _report(report: Report, options: Options) -> Iterator[RenderableType]:
         yield Text(crash, style="dim")
 
 
-def _heading(report: Report) -> Text:
-    engine = f"Docker Engine {report.engine.version}" if report.engine.version else "Docker Engine, not answering"
-    text = Text(engine, style="bold")
-    text.append(f" at {report.endpoint.url or 'no endpoint'} ({report.endpoint.source})", style="not bold")
-    if report.engine.os:
-        text.append(f"\n{report.engine.os}, kernel {report.engine.kernel}", style="not bold dim")
+def heading(endpoint: Endpoint, engine: Engine) -> Text:
+    """Which engine this is about, and why that one."""
+    text = Text(f"Docker Engine {engine.version}" if engine.version else "Docker Engine, not answering", style="bold")
+    text.append(f" at {endpoint.url or 'no endpoint'} ({endpoint.source})", style="not bold")
+    if engine.os:
+        text.append(f"\n{engine.os}, kernel {engine.kernel}", style="not bold dim")
     return text
 
 
@@ -124,7 +129,8 @@ def _line(result: Result) -> Text:
     return text
 
 
-def _root(root: Result, report: Report, options: Options) -> Iterator[RenderableType]:
+def root_cause(root: Result, report: Report, options: Options) -> Iterator[RenderableType]:
+    """One cause, how it was seen, how to fix it, and what follows from it."""
     mark, style = _mark(root)
     head = Text(f"{mark} {root.finding.summary}", style=style)
     yield head
@@ -175,8 +181,10 @@ def _summary(report: Report) -> Text:
     errors = sum(r.check.severity is Severity.ERROR for r in roots)
     warnings = len(roots) - errors
     follow = counts[Status.FAIL] - len(roots)
-    if not roots:
-        text = Text("Docker is well", style="bold green")
+    if counts[Status.CRASH]:
+        text = Text("The doctor itself failed; --verbose shows where", style="bold red")
+    elif not roots:
+        text = Text("Docker is well" if counts[Status.PASS] else "Nothing could be examined", style="bold green")
     else:
         parts = [f"{errors} cause{'' if errors == 1 else 's'} to fix"] if errors else []
         parts += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []

@@ -1,0 +1,82 @@
+"""From a host to a report: measure what the checks need, decide, diagnose. What every command that diagnoses calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from dockerdoctor import __version__
+from dockerdoctor.checks import CATALOGUE
+from dockerdoctor.examine import examine
+from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
+from dockerdoctor.facts.engine import EngineInfo, EngineVersion
+from dockerdoctor.facts.inside import sweep_abandoned
+from dockerdoctor.facts.probes import PROBES
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Facts, FactsView, measure, required_probes
+from dockerdoctor.model import Check, Endpoint, Engine, Report
+
+# Longest that any measurement may take: what hangs must not hang the doctor.
+PATIENCE = 10.0  # seconds
+
+
+def measure_host(
+    host: Host, settings: Settings, checks: Iterable[Check], *, passive: bool = False, patience: float = PATIENCE
+) -> tuple[Facts, dict[type, float]]:
+    """Measure what the checks need, and what a report's heading does; nothing of it is left behind."""
+    wanted = {fact for one in checks for fact, _ in one.needs.values()} | {ChosenEndpoint, EngineVersion, EngineInfo}
+    probes = tuple(replace(p, deadline=min(p.deadline, patience)) for p in required_probes(PROBES, wanted))
+    try:
+        return measure(probes, host, {Settings: settings}, passive=passive)
+    finally:
+        sweep_abandoned()
+
+
+def report_on(
+    facts: Facts,
+    checks: Iterable[Check] = CATALOGUE,
+    seconds: Mapping[type, float] | None = None,
+    began: tuple[datetime, float] | None = None,
+) -> Report:
+    """Decide, diagnose, and put the report together; `began` is when measuring did, by the calendar and by the clock."""
+    started, clock = began or now()
+    results, crashes = examine(checks, facts, PROBES, seconds)
+    return Report(
+        __version__, endpoint_of(facts), engine_of(facts), started, time.monotonic() - clock, results, crashes
+    )
+
+
+def examine_host(
+    host: Host,
+    settings: Settings,
+    checks: Iterable[Check] = CATALOGUE,
+    *,
+    passive: bool = False,
+    patience: float = PATIENCE,
+) -> Report:
+    """Measure and report."""
+    checks, began = tuple(checks), now()
+    facts, seconds = measure_host(host, settings, checks, passive=passive, patience=patience)
+    return report_on(facts, checks, seconds, began)
+
+
+def now() -> tuple[datetime, float]:
+    """Tell the time by the calendar and by the clock."""
+    return datetime.now(timezone.utc), time.monotonic()
+
+
+def endpoint_of(facts: Facts) -> Endpoint:
+    """Say which engine the facts are about."""
+    chosen = FactsView(facts).of(ChosenEndpoint)
+    return Endpoint(chosen.url, chosen.source) if chosen else Endpoint()
+
+
+def engine_of(facts: Facts) -> Engine:
+    """Say what the engine told of itself."""
+    known = FactsView(facts)
+    version, info = known.of(EngineVersion), known.of(EngineInfo)
+    if not version:
+        return Engine()
+    return Engine(version.version, version.api, info.operating_system if info else version.os, version.kernel)
