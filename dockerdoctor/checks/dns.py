@@ -31,6 +31,11 @@ def silent(answers: Iterable[DnsAnswer]) -> bool:
     return all(a.silent for a in answers)
 
 
+def connected(answers: Iterable[DnsAnswer]) -> bool:
+    """Whether the server's port was reached over TCP, whatever it said then."""
+    return any(a.ok or not a.silent or a.outcome == "closed" or a.outcome.startswith("malformed") for a in answers)
+
+
 def outcome(answers: Iterable[DnsAnswer]) -> str:
     """Put what a server said over one transport into a word or two."""
     return "/".join(dict.fromkeys(a.outcome for a in answers)) or "not asked"
@@ -207,11 +212,13 @@ def udp_blocked(inside: Inside, host: HostDns | None) -> Finding:
     for v in inside.views:
         for server in dict.fromkeys(a.server for a in v.dns):
             udp, tcp = v.said(server, "udp"), v.said(server, "tcp")
-            if udp and tcp and all(a.outcome == "timeout" for a in udp) and works(tcp):
+            if udp and tcp and all(a.outcome == "timeout" for a in udp) and connected(tcp):
                 host_udp = works(host.said(server)) if host else False
+                if not (works(tcp) or host_udp):
+                    continue  # nothing shows that this is a nameserver at all
                 where = "on the way from containers" if host_udp else "on the way from this host"
                 return failed(
-                    f"{server} answers the {v.place} over TCP but not over UDP",
+                    f"{server} can be reached from the {v.place} over TCP but not over UDP",
                     *matrix(server, host, inside),
                     cause=f"Something drops UDP to port 53 {where}; TCP to the same server passes.",
                     fix=(
@@ -219,7 +226,7 @@ def udp_blocked(inside: Inside, host: HostDns | None) -> Finding:
                         "iptables-save | grep -w -e 53 -e udp || nft list ruleset | grep -w -e 53 -e udp",
                     ),
                 )
-    return passed("no nameserver answers over TCP alone")
+    return passed("no nameserver can be reached over TCP alone")
 
 
 @check(
