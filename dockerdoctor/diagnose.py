@@ -10,13 +10,15 @@ from datetime import datetime, timezone
 from dockerdoctor import __version__
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.examine import examine
+from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo, EngineVersion
 from dockerdoctor.facts.inside import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Facts, FactsView, measure, required_probes
-from dockerdoctor.model import Check, Endpoint, Engine, Report
+from dockerdoctor.model import Check, Endpoint, Engine, Finding, Report
+from dockerdoctor.paste import ready
 
 # Longest that any measurement may take: what hangs must not hang the doctor.
 PATIENCE = 10.0  # seconds
@@ -26,7 +28,12 @@ def measure_host(
     host: Host, settings: Settings, checks: Iterable[Check], *, passive: bool = False, patience: float = PATIENCE
 ) -> tuple[Facts, dict[type, float]]:
     """Measure what the checks need, and what a report's heading does; nothing of it is left behind."""
-    wanted = {fact for one in checks for fact, _ in one.needs.values()} | {ChosenEndpoint, EngineVersion, EngineInfo}
+    wanted = {fact for one in checks for fact, _ in one.needs.values()} | {
+        Caller,
+        ChosenEndpoint,
+        EngineVersion,
+        EngineInfo,
+    }
     probes = tuple(replace(p, deadline=min(p.deadline, patience)) for p in required_probes(PROBES, wanted))
     try:
         return measure(probes, host, {Settings: settings}, passive=passive)
@@ -43,6 +50,7 @@ def report_on(
     """Decide, diagnose, and put the report together; `began` is when measuring did, by the calendar and by the clock."""
     started, clock = began or now()
     results, crashes = examine(checks, facts, PROBES, seconds)
+    results = tuple(replace(r, finding=pasteable(r.finding, facts)) for r in results)
     return Report(
         __version__, endpoint_of(facts), engine_of(facts), started, time.monotonic() - clock, results, crashes
     )
@@ -65,6 +73,12 @@ def examine_host(
 def now() -> tuple[datetime, float]:
     """Tell the time by the calendar and by the clock."""
     return datetime.now(timezone.utc), time.monotonic()
+
+
+def pasteable(finding: Finding, facts: Facts) -> Finding:
+    """Make the fix ready for whoever runs the doctor."""
+    caller = FactsView(facts).of(Caller)
+    return replace(finding, fix=tuple(ready(step, caller) for step in finding.fix)) if caller else finding
 
 
 def endpoint_of(facts: Facts) -> Endpoint:

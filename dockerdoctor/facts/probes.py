@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from dockerdoctor.facts import (
+    caller,
     containers,
     daemon_json,
     dns,
@@ -22,6 +23,7 @@ from dockerdoctor.facts import (
 from dockerdoctor.measure import Probe
 
 AREAS: tuple[ModuleType, ...] = (
+    caller,
     endpoint,
     engine,
     log,
