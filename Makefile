@@ -1,0 +1,63 @@
+# make demo: everything set up, then a sick machine examined, cured and proven well, for real
+# make test: everything, real engines included
+# Both need root and namespaces, say so where these are missing, and may be run again at any time.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# What is slow to make is kept outside the checkout; tests/lab/store.py looks there too.
+export DOCKERDOCTOR_LAB ?= /var/tmp/dockerdoctor-lab
+VENV := $(DOCKERDOCTOR_LAB)/venv-$(shell sha256sum pyproject.toml | cut -c1-12)
+RUN := PYTHONPATH=. $(VENV)/bin/
+
+.PHONY: help demo test check fast lint docs docs-check lab prepare coverage bench
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+$(VENV)/ready:
+	@if ! python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then \
+		test "$$(id -u)" = 0 || { echo "Python 3.10 or newer with venv is missing: install python3 and python3-venv" >&2; exit 3; }; \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends python3 python3-venv; fi
+	rm -rf $(VENV) && python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+# The tools and libraries stay; the package itself is always this checkout's.
+	$(VENV)/bin/pip uninstall --quiet --yes --disable-pip-version-check dockerdoctor
+	rm -rf $(VENV)/lib/python3*/site-packages/dockerdoctor
+	touch $@
+
+prepare: $(VENV)/ready
+	@$(RUN)python -m tests.lab.prepare
+
+demo: prepare
+	@$(RUN)python -m tests.lab.demo
+
+test: lint docs-check fast lab
+
+check: lint docs-check fast
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff format --quiet --check .
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/mypy
+
+docs: $(VENV)/ready
+	$(RUN)python docs/generate.py
+
+docs-check: $(VENV)/ready
+	$(RUN)python docs/generate.py --check
+
+fast: $(VENV)/ready
+	$(RUN)pytest -q -m 'not lab'
+
+# Two machines at a time: each is a whole system, and two cores are common.
+lab: prepare
+	$(RUN)pytest -q -m lab -n 2 --dist worksteal
+
+# docs/coverage.md from the outcomes of the last `make lab`
+coverage: $(VENV)/ready
+	$(RUN)python docs/generate.py --coverage
+
+bench: prepare
+	$(RUN)python bench/ratios.py
