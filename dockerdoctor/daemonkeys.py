@@ -187,13 +187,15 @@ MEANT = {
 }  # fmt: skip
 
 
-def key_of_flag(argument: str) -> Key | None:
-    """The key that a flag sets too: "--dns", "-H"; None for a flag that no key can conflict with."""
-    if argument.startswith("--"):
-        name = argument[2:]
-        return next((key for key in KEYS if key.long == name and name), None)
-    letter = argument[1:2]
-    return next((key for key in KEYS if key.short and key.short == letter), None)
+def keys_of_flag(argument: str) -> tuple[str, ...]:
+    """The keys that a flag ("--dns", "-H") must not stand beside: all that set the same."""
+    if not argument.startswith("--"):
+        return tuple(key.name for key in KEYS if key.short and key.short == argument[1:2])
+    name = argument[2:]
+    if name in PROXY_KEYS:
+        return (name,)
+    # The one list that may be given in both places (moby, skipDuplicates).
+    return tuple(key.name for key in KEYS if key.long == name and name and key.name != "runtimes")
 
 
 def nearest(name: str, version: tuple[int, ...]) -> str:
@@ -230,7 +232,7 @@ def accepted(name: str, version: tuple[int, ...]) -> bool:
     key = BY_NAME.get(name)
     if key and key.known(version):
         return key.name != "proxies"  # an object: its contents are looked up
-    return bool(ignored_meaning(name, version)) or name in PROXY_KEYS and (not version or version >= (23,))
+    return bool(ignored_meaning(name, version)) or (name in PROXY_KEYS and (not version or version >= (23,)))
 
 
 def ignored_meaning(name: str, version: tuple[int, ...]) -> str:

@@ -93,9 +93,45 @@ def repaired(text: str) -> str | None:
 
 
 def document(text: str) -> Node | None:
-    """The first value of a text without fatal mistakes in it; None when there is none."""
+    """The first value of a text, when there are no fatal mistakes in it; what follows it does not count."""
     scan = _scan(text)
-    return None if any(p.fatal and p.kind not in {"second-object", "bom"} for p in scan.problems) else scan.root
+    return None if any(p.fatal and p.kind not in {"second-object", "bom"} for p in scan.problems) else scan.first
+
+
+def keys_after(text: str) -> tuple[str, ...]:
+    """The keys that follow the end of the first object."""
+    scan = _scan(text)
+    return tuple(m.key for m in scan.members if scan.first and m.start >= scan.first.end)
+
+
+def once(text: str) -> str | None:
+    """A valid text with every key once: the last value, or all entries where both are lists; None when it is not valid."""
+    while (root := document(text)) is not None and not any(p.fatal for p in problems(text)):
+        found = _first_twice(root)
+        if found is None:
+            return text
+        parent, first, last = found
+        new = last.node.value
+        if isinstance(first.node.value, list) and isinstance(new, list):
+            new = [*first.node.value, *(item for item in new if item not in first.node.value)]
+        edits = [removal(parent, first)]
+        if new != last.node.value:
+            edits.append(Edit(last.node.start, last.node.end, json.dumps(new, ensure_ascii=False)))
+        text = edited(text, edits)
+    return None
+
+
+def _first_twice(node: Node) -> tuple[Node, Member, Member] | None:
+    for n, member in enumerate(node.members):
+        for other in node.members[n + 1 :]:
+            if other.key == member.key:
+                return node, member, other
+        if found := _first_twice(member.node):
+            return found
+    for item in node.items:
+        if found := _first_twice(item):
+            return found
+    return None
 
 
 def place(text: str, offset: int) -> tuple[int, int]:
@@ -110,8 +146,8 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
     return text
 
 
-def removal(text: str, parent: Node, member: Member) -> Edit:
-    """Take a member out with one of the commas around it, and with its line if it has one of its own."""
+def removal(parent: Node, member: Member) -> Edit:
+    """Take a member out, with one of the commas around it and the white space up to its neighbour."""
     index = parent.members.index(member)
     if index + 1 < len(parent.members):
         return Edit(member.start, parent.members[index + 1].start, "")
@@ -146,6 +182,8 @@ class _Scanner:
     edits: list[Edit] = field(default_factory=list)
     sure: bool = True  # every fatal problem so far has its one correction
     root: Node | None = None
+    first: Node | None = None  # the root as it was before what follows it
+    members: list[Member] = field(default_factory=list)  # of the outermost objects
     stack: list[tuple[str, int]] = field(default_factory=list)  # open brackets
 
     # -- noting
@@ -218,8 +256,11 @@ class _Scanner:
         else:
             self.root = self.value("the file")
         if not isinstance(self.root.value, dict):
-            self.problem(self.root.start, f"{_kind(self.root.value)} where an object in {{ }} is expected", "not-object")
+            self.problem(
+                self.root.start, f"{_kind(self.root.value)} where an object in {{ }} is expected", "not-object"
+            )
             self.sure = False
+        self.first = self.root
         self.after()
 
     def after(self) -> None:
@@ -239,6 +280,7 @@ class _Scanner:
                 self.pos += 1
                 self.stack.append(("{", self.root.start))
                 more = self.members_of(self.root.start, bare=False)
+                self.members += more.members
                 self.root = self.joined(self.root, more, more.end)
             elif char == "{" and self.root and isinstance(self.root.value, dict):
                 self.second_object()
@@ -261,6 +303,7 @@ class _Scanner:
         at = self.pos
         self.problem(at, "a second object after the first", "second-object")
         second = self.value("the second object")
+        self.members += second.members
         if first is None or {m.key for m in first.members} & {m.key for m in second.members}:
             self.sure = False  # which of both is meant, nobody can tell
             return
@@ -362,7 +405,10 @@ class _Scanner:
         for member in members:
             if member.key in value:
                 self.problem(
-                    member.start, f'the key "{member.key}" a second time: the last one counts', "duplicate-key", fatal=False
+                    member.start,
+                    f'the key "{member.key}" a second time: the last one counts',
+                    "duplicate-key",
+                    fatal=False,
                 )
             value[member.key] = member.node.value
         return Node(start, self.pos, value, tuple(members))
@@ -466,7 +512,7 @@ class _Scanner:
         closers = quote
         if quote in SMART_QUOTES:
             closers = SMART_QUOTES + '"'
-            self.problem(start, f"typographic quotes ({quote}): JSON has only \"", "quotes")
+            self.problem(start, f'typographic quotes ({quote}): JSON has only "', "quotes")
         elif quote in SMART_APOSTROPHES:
             closers = SMART_APOSTROPHES + "'"
             self.problem(start, f'a typographic quote ({quote}): JSON has only "', "quotes")
@@ -479,12 +525,14 @@ class _Scanner:
             char = self.peek()
             at = self.pos
             if not char or (char == "\n" and not self.continues(closers)):
-                raise self.lost(start, "a string that is not closed: its quote at the end is missing", "unclosed-string")
+                raise self.lost(
+                    start, "a string that is not closed: its quote at the end is missing", "unclosed-string"
+                )
             self.pos += 1
             if char in closers:
                 break
             if quote == '"' and char in SMART_QUOTES and self.closes():
-                self.problem(at, f"typographic quotes ({char}): JSON has only \"", "quotes")
+                self.problem(at, f'typographic quotes ({char}): JSON has only "', "quotes")
                 break
             if char == "\\":
                 self.escape(at, out, edits)

@@ -2,10 +2,36 @@
 
 from types import ModuleType
 
-from dockerdoctor.checks import daemon_json, dns, engine, network, ports, proxy, redis, registry, storage
+from dockerdoctor.checks import (
+    daemon_json,
+    daemon_keys,
+    daemon_state,
+    daemon_values,
+    dns,
+    engine,
+    network,
+    ports,
+    proxy,
+    redis,
+    registry,
+    storage,
+)
 from dockerdoctor.model import Check
 
-AREAS: tuple[ModuleType, ...] = (engine, daemon_json, storage, network, dns, proxy, registry, ports, redis)
+AREAS: tuple[ModuleType, ...] = (
+    engine,
+    daemon_json,
+    daemon_keys,
+    daemon_values,
+    daemon_state,
+    storage,
+    network,
+    dns,
+    proxy,
+    registry,
+    ports,
+    redis,
+)
 
 
 def catalogue(areas: tuple[ModuleType, ...]) -> tuple[Check, ...]:

@@ -104,9 +104,34 @@ def expand(command: str, environment: Mapping[str, str]) -> tuple[tuple[str, str
 
 # Flags that take no value: after one of them the next word is a flag of its own.
 SWITCHES = frozenset(
-    "cri-containerd debug experimental help icc init ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 "
-    "live-restore no-new-privileges raw-logs rootless selinux-enabled tls tlsverify userland-proxy version validate "
-    "allow-direct-routing D v restart".split()
+    [
+        "cri-containerd",
+        "debug",
+        "experimental",
+        "help",
+        "icc",
+        "init",
+        "ip-forward",
+        "ip-forward-no-drop",
+        "ip-masq",
+        "ip6tables",
+        "iptables",
+        "ipv6",
+        "live-restore",
+        "no-new-privileges",
+        "raw-logs",
+        "rootless",
+        "selinux-enabled",
+        "tls",
+        "tlsverify",
+        "userland-proxy",
+        "version",
+        "validate",
+        "allow-direct-routing",
+        "D",
+        "v",
+        "restart",
+    ]
 )
 
 
@@ -178,7 +203,9 @@ def _placed(host: Host, flag: tuple[str, str, str], files: tuple[str, ...], sour
     name, value, variable = flag
     if variable and sources.get(variable):
         path = sources[variable]
-        lines = [n for n, line in enumerate(host.text(path).splitlines(), 1) if line.lstrip().startswith(f"{variable}=")]
+        lines = [
+            n for n, line in enumerate(host.text(path).splitlines(), 1) if line.lstrip().startswith(f"{variable}=")
+        ]
         return Flag(name, mask_url(value), path, lines[-1] if lines else 0)
     wanted = "Environment=" if variable else "ExecStart="
     for path in reversed(files):

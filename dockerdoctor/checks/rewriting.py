@@ -1,0 +1,71 @@
+"""Commands that put a corrected daemon.json in the place of the broken one, and what they interrupt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from dockerdoctor import jsontext
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.engine import EngineInfo, Units
+from dockerdoctor.jsontext import Edit, Node
+
+
+def quoted(text: str) -> str:
+    """Quote for a shell, so that lines stay lines."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def rewritten(file: DaemonJson, new: str, units: Units | None) -> tuple[str, ...]:
+    """Back up, write, restart; where the text holds a masked password, what to do by hand."""
+    if file.masked:
+        return (
+            f"# edit {file.path} by hand: it holds a password, which is not shown here. It should read:",
+            *(f"#   {line}" for line in new.splitlines()),
+            *restarted(units),
+        )
+    return (
+        # A backup of its own each time: an older one may be the last that worked.
+        f"cp -a --backup=numbered {file.path} {file.path}.bak",
+        # A here-string keeps its meaning when the terminal indents it; tee keeps owner and mode, and takes a sudo.
+        f"tee {file.path} <<< {quoted(new.rstrip())}",
+        *restarted(units),
+    )
+
+
+def restarted(units: Units | None) -> tuple[str, ...]:
+    """Restart the engine; one that failed to start too often is refused by systemd until that is forgotten."""
+    if units and units.systemd:
+        return "systemctl reset-failed docker.service docker.socket", "systemctl restart docker"
+    return ("service docker restart",)
+
+
+def impact(info: EngineInfo | None) -> str:
+    """What a restart interrupts."""
+    if info is None:
+        return "starts dockerd"
+    if not info.containers_running or info.live_restore:
+        return "restarts dockerd"
+    count = info.containers_running
+    return f"restarts dockerd; {count} container{'' if count == 1 else 's'} stop{'s' if count == 1 else ''}"
+
+
+def typed(value: Any) -> str:
+    """A value as it is written in JSON."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def without(text: str, root: Node, names: Iterable[str]) -> str:
+    """The text without some keys of the outermost object."""
+    for name in names:
+        for member in reversed(root.members):
+            if member.key == name:
+                text = jsontext.edited(text, [jsontext.removal(root, member)])
+                root = jsontext.document(text) or root
+    return text
+
+
+def with_value(node: Node, value: Any) -> Edit:
+    """Write another value in the place of one."""
+    return Edit(node.start, node.end, typed(value))
