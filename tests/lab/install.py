@@ -26,7 +26,8 @@ def installed_doctor(tree: Path) -> Path:
     )
     doctor = built(f"doctors/{key(contents(), dependencies.name)}", lambda draft: install(tree, dependencies, draft))
     doctor.touch()
-    prune(LAB / "doctors", keep=6)
+    # Several checkouts, each edited now and then.
+    prune(LAB / "doctors", keep=8)
     return doctor
 
 
