@@ -15,14 +15,14 @@ A symptom is one line under its root cause; --all opens it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from dockerdoctor.model import Endpoint, Engine, Report, Result, Severity, Status
+from dockerdoctor.model import Endpoint, Engine, Evidence, Finding, Report, Result, Severity, Status
 
 # Wider lines than this are hard to read, however wide the terminal.
 MAX_WIDTH = 110
@@ -54,7 +54,7 @@ FAIL_MARKS = {
 
 def render(report: Report, options: Options) -> str:
     """Lay the report out as text, with colours when asked."""
-    return as_text(_report(report, options), options)
+    return as_text(_report(_tame(report), options), options)
 
 
 def as_text(parts: Iterable[RenderableType], options: Options) -> str:
@@ -78,6 +78,31 @@ def as_text(parts: Iterable[RenderableType], options: Options) -> str:
 ASCII = str.maketrans(
     {"✓": "+", "✗": "x", "–": "-", "☠": "#", "│": "|", "·": "-", "→": ">", "…": "~", "×": "x", "“": '"', "”": '"'}
 )
+
+
+# What would move the cursor, colour the rest or turn the line around is shown as an escape instead.
+CONTROLS = {
+    n: f"\\x{n:02x}" if n < 0x100 else f"\\u{n:04x}"
+    for n in (*range(9), *range(11, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
+
+def tame(said: str) -> str:
+    """Take a terminal's control characters out of what a host said."""
+    return said.translate(CONTROLS)
+
+
+def _tame(report: Report) -> Report:
+    def finding(found: Finding) -> Finding:
+        return replace(
+            found,
+            summary=tame(found.summary),
+            cause=tame(found.cause),
+            evidence=tuple(Evidence(tame(e.source), tame(e.saw)) for e in found.evidence),
+            fix=tuple(map(tame, found.fix)),
+        )
+
+    return replace(report, results=tuple(replace(r, finding=finding(r.finding)) for r in report.results))
 
 
 def _mark(result: Result) -> tuple[str, str]:
@@ -179,22 +204,23 @@ def _summary(report: Report) -> Text:
     counts = report.counts
     roots = report.root_causes
     errors = sum(r.check.severity is Severity.ERROR for r in roots)
-    warnings = len(roots) - errors
     follow = counts[Status.FAIL] - len(roots)
     if counts[Status.CRASH]:
         text = Text("The doctor itself failed; --verbose shows where", style="bold red")
     elif not roots:
         text = Text("Docker is well" if counts[Status.PASS] else "Nothing could be examined", style="bold green")
     else:
-        parts = [f"{errors} cause{'' if errors == 1 else 's'} to fix"] if errors else []
-        parts += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
-        text = Text(", ".join(parts), style="bold red" if errors else "bold yellow")
-    follow_text = f", {follow} that follow{'s' if follow == 1 else ''}" if follow > 0 else ""
-    unknown = f", {counts[Status.UNKNOWN]} not known" if counts[Status.UNKNOWN] else ""
-    text.append(
-        f"{follow_text}  ·  {counts[Status.PASS]} checks passed{unknown}  ·  {report.seconds:.1f} s",
-        style="not bold default",
-    )
+        found = [_many(errors, "cause", "causes")] if errors else []
+        found += [_many(len(roots) - errors, "warning", "warnings")] if len(roots) > errors else []
+        text = Text(", ".join(found), style="bold red" if errors else "bold yellow")
+    rest = [f"{follow} that follow{'s' if follow == 1 else ''}"] if follow > 0 else []
+    rest += [f"{counts[Status.PASS]} passed"]
+    rest += [f"{counts[Status.UNKNOWN]} not known"] if counts[Status.UNKNOWN] else []
+    text.append(f" · {' · '.join(rest)} · {report.seconds:.1f} s", style="not bold default")
     if errors and follow > 0:
         text.append("\nRun again after fixing: what followed from a cause may hide another.", style="not bold default")
     return text
+
+
+def _many(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
