@@ -9,6 +9,9 @@ COPY sample_app /app
 # ENV http_proxy http://host:port
 # ENV https_proxy http://host:port
 
+# Where the network has its own package index or certificate authorities: a pip.conf among the files above
+ARG PIP_CONFIG_FILE
+
 RUN pip install -r requirements.txt
 
 EXPOSE 80

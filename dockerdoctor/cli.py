@@ -103,15 +103,19 @@ def check(
     if replay:
         facts = _load(replay)
     else:
-        if not sys.platform.startswith("linux"):
-            talk(f"doctor examines Linux hosts; this is {sys.platform}")
-            raise typer.Exit(ExitStatus.UNEXAMINED)
+        _on_linux()
         facts, seconds = measure_host(Host(), Settings(host_url, context), checks, passive=passive, patience=timeout)
     if save:
         _write(save, dump(facts))
     report = report_on(facts, checks, seconds, began)
     typer.echo(FORMATS[output_format](report, options_for(verbose=verbose, every=every)), nl=False)
     raise typer.Exit(report.exit_status(fail_on))
+
+
+def _on_linux() -> None:
+    if not sys.platform.startswith("linux"):
+        talk(f"doctor examines Linux hosts; this is {sys.platform}")
+        raise typer.Exit(ExitStatus.UNEXAMINED)
 
 
 def _load(path: Path) -> Facts:
@@ -128,6 +132,31 @@ def _write(path: Path, text: str) -> None:
     except OSError as no:
         talk(f"{path}: {no.strerror}")
         raise typer.Exit(ExitStatus.USAGE) from None
+
+
+@app.command("run-sample")
+def run_sample(
+    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="Port of this host.")] = 4000,
+    network: Annotated[str, typer.Option(metavar="NAME", help="Docker network, as docker run --network.")] = "",
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Wait for no stage longer.")] = 600.0,
+    remove_image: Annotated[bool, typer.Option("--rm-image", help="Remove the built image, too.")] = False,
+    output_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What the build was given, too.")] = False,
+    host_url: HostOption = "",
+    context: ContextOption = "",
+) -> None:
+    """Build and run the tutorial's hello page, and say at which stage and why it fails, if it does."""
+    # Examinations do without all this.
+    from dockerdoctor.render.sample import SAMPLE_FORMATS  # noqa: PLC0415
+    from dockerdoctor.sample.model import Wishes  # noqa: PLC0415
+    from dockerdoctor.sample.progress import progress_on  # noqa: PLC0415
+    from dockerdoctor.sample.run import SampleRun  # noqa: PLC0415
+
+    _on_linux()
+    settings, wishes = Settings(host_url, context), Wishes(port, network, timeout, remove_image)
+    report = SampleRun(Host(), settings, wishes, progress_on(sys.stderr)).run()
+    typer.echo(SAMPLE_FORMATS[output_format](report, options_for(verbose=verbose, every=False)), nl=False)
+    raise typer.Exit(report.exit_status)
 
 
 @app.command()

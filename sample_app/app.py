@@ -7,8 +7,8 @@ from flask import Flask
 from redis import Redis, RedisError
 
 app = Flask(__name__)
-# Two seconds: a page without a counter beats a page that never comes.
-redis = Redis(host="redis", db=0, socket_connect_timeout=2, socket_timeout=2)
+# Two seconds and no second try: a page without a counter beats a page that never comes.
+redis = Redis(host="redis", db=0, socket_connect_timeout=2, socket_timeout=2, retry=None)
 
 
 @app.route("/")

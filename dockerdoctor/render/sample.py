@@ -1,0 +1,155 @@
+"""
+The sample run's report, for people and for programs.
+
+| ours               | text                                     | JSON             |
+|--------------------|------------------------------------------|------------------|
+| PASS               | ✓                                        | "pass"           |
+| FAIL               | ✗ with what was seen                     | "fail"           |
+| SKIP               | –                                        | "skip"           |
+| SampleReport.root_causes | as in `doctor check`               | "root_causes"    |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from dockerdoctor.model import Severity, Status
+from dockerdoctor.render import Format
+from dockerdoctor.render.json import SCHEMA_VERSION, result
+from dockerdoctor.render.terminal import FAIL_MARKS, MARKS, Options, as_text, heading, root_cause
+from dockerdoctor.sample.model import SampleReport, Verdict
+
+
+def render_text(report: SampleReport, options: Options) -> str:
+    """Stage by stage, then the cause."""
+    return as_text(_report(report, options), options)
+
+
+def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:
+    yield heading(report.endpoint, report.engine)
+    yield Text("")
+    yield _stages(report)
+    failure = report.failure
+    if failure:
+        yield Text("")
+        yield from _failure(failure, report, options)
+    if report.notes and (failure or options.verbose):
+        yield Text("")
+        yield Text("The build was given:", style="dim")
+        yield from (Padding(Text(note, style="dim"), (0, 0, 0, 2)) for note in report.notes)
+    yield Text("")
+    yield _summary(report)
+
+
+def _stages(report: SampleReport) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
+    table.add_column(no_wrap=True, justify="right")
+    for verdict in report.verdicts:
+        mark, style = _mark(verdict)
+        seconds = f"{verdict.seconds:.1f} s" if verdict.seconds >= 0.05 else ""
+        dim = "dim" if verdict.finding.status is Status.SKIP else ""
+        table.add_row(
+            Text(mark, style=style),
+            Text(verdict.stage.id, style=dim or "bold"),
+            Text(verdict.finding.summary, style=dim),
+            Text(seconds, style="dim"),
+        )
+    return table
+
+
+def _mark(verdict: Verdict) -> tuple[str, str]:
+    if verdict.failed:
+        mark, _, style = FAIL_MARKS[Severity.ERROR]
+    else:
+        mark, _, style = MARKS[verdict.finding.status]
+    return mark, style
+
+
+def _failure(failure: Verdict, report: SampleReport, options: Options) -> Iterator[RenderableType]:
+    """Say the host's cause where there is one, and below it what the stage itself saw."""
+    roots = report.root_causes
+    finding = failure.finding
+    if roots and report.diagnosis:
+        yield Text(f"Why `{failure.stage.id}` failed:", style="bold")
+        for root in roots:
+            yield from root_cause(root, report.diagnosis, options)
+        yield Text("")
+        yield Text(f"What `{failure.stage.id}` itself saw:", style="bold")
+    else:
+        yield Text(f"Why `{failure.stage.id}` failed:", style="bold")
+    inner: list[RenderableType] = [Text(finding.cause)] if finding.cause else []
+    inner += [Text.assemble((f"{e.source}: ", "dim"), e.saw) for e in finding.evidence]
+    if finding.fix:
+        inner += [Text(""), Text("To fix it:", style="bold")]
+        inner += [Padding(Text(s, style="dim" if s.startswith("#") else "cyan"), (0, 0, 0, 2)) for s in finding.fix]
+    yield Padding(Group(*inner), (0, 0, 0, 2))
+    if report.diagnosis and not roots:
+        yield Text("")
+        yield Text("`doctor check` finds nothing else wrong with this host.", style="dim")
+
+
+def _summary(report: SampleReport) -> Text:
+    if report.failure:
+        text = Text(f"The sample failed at `{report.failure.stage.id}`", style="bold red")
+    else:
+        text = Text(f"The sample works: {report.url} says Hello World!", style="bold green")
+    text.append(f"  ·  {report.seconds:.1f} s", style="not bold default")
+    return text
+
+
+def render_json(report: SampleReport, options: Options) -> str:  # noqa: ARG001 - one signature for all formats
+    """Everything the report knows; `diagnosis` has the form of the results of `doctor check`."""
+    failure = report.failure
+    document: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "doctor": {"version": report.version},
+        "endpoint": {"url": report.endpoint.url, "from": report.endpoint.source},
+        "engine": {
+            "version": report.engine.version,
+            "api": report.engine.api,
+            "os": report.engine.os,
+            "kernel": report.engine.kernel,
+        },
+        "started": report.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(report.seconds, 3),
+        "image": report.image,
+        "url": report.url,
+        "page": report.page,
+        "given_to_build": list(report.notes),
+        "passed": failure is None,
+        "failed_stage": failure.stage.id if failure else None,
+        "stages": [_stage(v) for v in report.verdicts],
+        "root_causes": [r.check.id for r in report.root_causes],
+        "diagnosis": [result(r) for r in report.diagnosis.results] if report.diagnosis else None,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _stage(verdict: Verdict) -> dict[str, Any]:
+    finding = verdict.finding
+    return {
+        "id": verdict.stage.id,
+        "title": verdict.stage.title,
+        "status": finding.status.value,
+        "summary": finding.summary,
+        "cause": finding.cause,
+        "evidence": [{"source": e.source, "saw": e.saw} for e in finding.evidence],
+        "fix": list(finding.fix),
+        "seconds": round(verdict.seconds, 3),
+    }
+
+
+SAMPLE_FORMATS: dict[Format, Callable[[SampleReport, Options], str]] = {
+    Format.TEXT: render_text,
+    Format.JSON: render_json,
+}

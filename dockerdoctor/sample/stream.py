@@ -1,0 +1,84 @@
+"""A long answer of the engine, read as it comes, that a deadline or a signal can end."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+# How long the engine may take to notice that we hung up.
+SETTLE = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """No more events will come, and why where that was not to be."""
+
+    failure: Exception | None = None
+
+
+class TooLate(Exception):  # noqa: N818 - it is an answer, not an error
+    """The deadline passed before the answer's end."""
+
+
+class Stream:
+    """
+    One streaming call of the engine's API.
+
+    It is read by a thread of its own, since a blocked read can be ended neither by a deadline (docker-py's bounds each
+    read, not the whole) nor, everywhere, by a signal. Hanging up is how an engine is told to stop a pull or a build.
+    """
+
+    def __init__(self, api: Any, call: Callable[[], Iterable[dict[str, Any]]]) -> None:
+        self.responses: list[Any] = []
+        # The client is a requests.Session; a hook is its public way to the response behind a generator.
+        api.hooks["response"].append(lambda response, **_: self.responses.append(response))
+        self._events: SimpleQueue[dict[str, Any] | End] = SimpleQueue()
+        self._thread = threading.Thread(target=self._read, args=(call,), daemon=True)
+        self._thread.start()
+
+    def _read(self, call: Callable[[], Iterable[dict[str, Any]]]) -> None:
+        import docker.errors  # noqa: PLC0415 - heavy
+        import requests  # noqa: PLC0415
+        import urllib3.exceptions  # noqa: PLC0415
+
+        failure: Exception | None = None
+        try:
+            for event in call():
+                self._events.put(event)
+        except (
+            docker.errors.DockerException,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            ValueError,
+        ) as no:
+            failure = no
+        finally:
+            self._events.put(End(failure))
+
+    def events(self, within: float) -> Iterator[dict[str, Any]]:
+        """Give the events; raises TooLate, or what went wrong with the call."""
+        deadline = time.monotonic() + within
+        while True:
+            try:
+                event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                raise TooLate from None
+            if isinstance(event, End):
+                if event.failure:
+                    raise event.failure
+                return
+            yield event
+
+    def hang_up(self) -> None:
+        """End the call, and wait until the engine has noticed."""
+        for response in self.responses:
+            with contextlib.suppress(AttributeError, OSError):
+                response.raw.connection.sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join(SETTLE)
