@@ -1,0 +1,211 @@
+"""One row a verdict: facts in, finding out."""
+
+from dataclasses import replace
+
+import pytest
+
+from dockerdoctor.checks import dns
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.dns import ContainerResolver, ContainerResolvers, HostDns, HostResolver, ResolvConf
+from dockerdoctor.facts.inside import Inside, View
+from dockerdoctor.facts.routes import Interface, Route, Routes
+from dockerdoctor.host import DnsAnswer
+from dockerdoctor.model import Status
+
+FAIL, PASS, SKIP, UNKNOWN = Status.FAIL, Status.PASS, Status.SKIP, Status.UNKNOWN
+UP, DEAD, OWN = "10.0.0.1", "10.0.0.99", "172.17.0.1"
+ETC, RESOLVED = "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"
+
+
+def said(server, udp="NOERROR", tcp="NOERROR"):
+    return tuple(DnsAnswer(server, t, "registry-1.docker.io", o) for t, o in (("udp", udp), ("tcp", tcp)))
+
+
+def view(place, *answers, servers=(UP,)):
+    return View(place, nameservers=servers, dns=tuple(a for pair in answers for a in pair))
+
+
+def inside(*answers, user=None, servers=(UP,)):
+    bridge = view("default bridge", *answers, servers=servers)
+    embedded = said("127.0.0.11") if user is None else ()
+    others = answers if user is None else user
+    return Inside(View("host"), bridge, view("user network", embedded, *others, servers=("127.0.0.11",)))
+
+
+def host(*answers):
+    return HostDns(tuple(a for pair in answers for a in pair))
+
+
+def config(*servers):
+    text = '{\n  "dns": ["x"]\n}'
+    return DaemonJson(
+        "/etc/docker/daemon.json", exists=True, text=text, settings={"dns": list(servers)} if servers else {}
+    )
+
+
+def resolver(*servers, problem="", link="", resolved=()):
+    etc = ResolvConf(ETC, True, link, problem or ("" if servers else "empty"), servers)
+    return HostResolver(etc, ResolvConf(RESOLVED, bool(resolved), nameservers=tuple(resolved)))
+
+
+ROUTES = Routes(
+    (Route("0.0.0.0/0", "eth0", "10.0.0.254"),),
+    (
+        Interface("eth0", 1500, True, addresses=("10.0.0.5/24",)),
+        Interface("docker0", 1500, True, addresses=(f"{OWN}/16",)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "facts", "status", "words"),
+    [
+        (dns.resolv_conf, (resolver(UP), host(said(UP))), PASS, UP),
+        (dns.resolv_conf, (resolver(problem="dangling link", link="../run/x"), host()), FAIL, "link to ../run/x"),
+        (dns.resolv_conf, (resolver(problem="missing"), host()), FAIL, "does not exist"),
+        (dns.resolv_conf, (resolver(), host(said("127.0.0.1", "ECONNREFUSED", "ECONNREFUSED"))), FAIL, "names no"),
+        (dns.resolv_conf, (resolver(), host(said("127.0.0.1"))), PASS, "answers"),
+        (dns.resolv_conf, (resolver(problem="EACCES"), host()), UNKNOWN, "cannot be read"),
+        (dns.host_resolves, (resolver(UP), host(said(UP, "NXDOMAIN", "timeout"))), PASS, UP),
+        (dns.host_resolves, (resolver(UP), host(said(UP, "timeout", "timeout"))), FAIL, "timeout"),
+        (dns.host_resolves, (resolver(UP), host(said(UP, "REFUSED", "closed"))), FAIL, "REFUSED"),
+        (dns.host_resolves, (resolver(DEAD, UP), host(said(DEAD, "timeout", "timeout"), said(UP))), PASS, UP),
+        (dns.loopback_in_daemon_json, (config(), None), SKIP, "no nameservers"),
+        (dns.loopback_in_daemon_json, (config(UP), None), PASS, UP),
+        (
+            dns.loopback_in_daemon_json,
+            (config("127.0.0.53"), inside(said("127.0.0.53", "ECONNREFUSED", "ECONNREFUSED"))),
+            FAIL,
+            "127.0.0.53",
+        ),
+        (dns.loopback_in_daemon_json, (config("127.0.0.53", UP), inside(said(UP))), PASS, "10.0.0.1 answers"),
+        (dns.server_dead, (inside(said(UP)), host(said(UP)), resolver(UP), config()), PASS, UP),
+        (
+            dns.server_dead,
+            (
+                inside(said(DEAD, "timeout", "timeout")),
+                host(said(DEAD, "timeout", "timeout")),
+                resolver(UP),
+                config(DEAD),
+            ),
+            FAIL,
+            "10.0.0.99 does not answer",
+        ),
+        (
+            dns.server_dead,
+            (inside(said(DEAD, "REFUSED", "REFUSED")), host(said(DEAD)), resolver(UP), config(DEAD)),
+            FAIL,
+            "says REFUSED",
+        ),
+        (
+            dns.server_dead,
+            (inside(said(DEAD, "timeout", "timeout")), host(said(DEAD)), resolver(UP), config(DEAD)),
+            SKIP,
+            "answers the host",
+        ),
+        (dns.server_dead, (inside(), host(), resolver("127.0.0.1"), config()), SKIP, "no nameserver"),
+        (dns.loopback_fallback, (inside(said(UP)), resolver(UP), config()), PASS, UP),
+        (dns.loopback_fallback, (inside(said(UP)), resolver("127.0.0.53", resolved=(UP,)), config()), PASS, UP),
+        (
+            dns.loopback_fallback,
+            (inside(said("8.8.8.8", "timeout", "timeout"), servers=("8.8.8.8",)), resolver("127.0.0.1"), config()),
+            FAIL,
+            "8.8.8.8 does not answer",
+        ),
+        (
+            dns.loopback_fallback,
+            (inside(said("8.8.8.8"), servers=("8.8.8.8",)), resolver("127.0.0.1"), config()),
+            PASS,
+            "8.8.8.8 instead",
+        ),
+        (dns.loopback_fallback, (inside(said(UP)), resolver("127.0.0.1"), config(UP)), SKIP, "daemon.json"),
+        (dns.input_firewall, (inside(said(UP)), host(said(UP)), ROUTES), SKIP, "runs on this host"),
+        (dns.input_firewall, (inside(said(OWN)), host(said(OWN)), ROUTES), PASS, OWN),
+        (dns.input_firewall, (inside(said(OWN, "timeout", "timeout")), host(said(OWN)), ROUTES), FAIL, OWN),
+        # Refused is not dropped: the resolver does not listen there.
+        (dns.input_firewall, (inside(said(OWN, "ECONNREFUSED", "ECONNREFUSED")), host(said(OWN)), ROUTES), PASS, OWN),
+        (
+            dns.forward_firewall,
+            (inside(said(UP, "timeout", "timeout")), host(said(UP)), ROUTES, resolver(UP), config()),
+            FAIL,
+            "answers the host but not the default bridge",
+        ),
+        (dns.forward_firewall, (inside(said(UP)), host(said(UP)), ROUTES, resolver(UP), config()), PASS, UP),
+        (
+            dns.forward_firewall,
+            (
+                inside(said(UP, "timeout", "timeout")),
+                host(said(UP, "timeout", "timeout")),
+                ROUTES,
+                resolver(UP),
+                config(),
+            ),
+            SKIP,
+            "no nameserver",
+        ),
+        (dns.udp_blocked, (inside(said(UP, "timeout", "NOERROR")), host(said(UP))), FAIL, "over TCP"),
+        (dns.udp_blocked, (inside(said(UP, "timeout", "closed")), host(said(UP))), FAIL, "over TCP"),
+        # A program on port 53 that speaks no DNS to anybody is a dead server, not a blocked one.
+        (dns.udp_blocked, (inside(said(UP, "timeout", "closed")), host(said(UP, "timeout", "closed"))), PASS, "alone"),
+        (dns.udp_blocked, (inside(said(UP, "NOERROR", "timeout")), host(said(UP))), PASS, "alone"),
+        (
+            dns.first_server_slow,
+            (inside(said(DEAD, "timeout", "timeout"), said(UP)), host(said(UP)), resolver(UP), config(DEAD, UP)),
+            FAIL,
+            "10.0.0.99",
+        ),
+        # Refused at once costs nothing.
+        (
+            dns.first_server_slow,
+            (inside(said(DEAD, "ECONNREFUSED", "timeout"), said(UP)), host(said(UP)), resolver(UP), config(DEAD, UP)),
+            PASS,
+            "10.0.0.99",
+        ),
+        (
+            dns.first_server_slow,
+            (inside(said(UP), said(DEAD, "timeout", "timeout")), host(said(UP)), resolver(UP), config(UP, DEAD)),
+            PASS,
+            UP,
+        ),
+        (dns.containers_resolve, (inside(said(UP)),), PASS, "default bridge and the user network"),
+        (dns.containers_resolve, (inside(said(UP, "SERVFAIL", "SERVFAIL")),), FAIL, "the default bridge"),
+        (dns.containers_resolve, (inside(said(UP), user=()),), FAIL, "the user network"),
+    ],
+)
+def test_verdict(one, facts, status, words):
+    finding = one.decide(*facts)
+    assert finding.status is status, finding
+    assert words in finding.summary
+
+
+def running(servers, own=()):
+    return ContainerResolvers((ContainerResolver("web", tuple(servers), tuple(own), "2026-01-01T00:00:00Z"),))
+
+
+@pytest.mark.parametrize(
+    ("containers", "answers", "status", "fix"),
+    [
+        (ContainerResolvers(()), (said(UP),), SKIP, ()),
+        (running([UP]), (said(UP),), PASS, ()),
+        (running([DEAD]), (said(UP), said(DEAD, "timeout", "timeout")), FAIL, ("docker restart web",)),
+        (running([DEAD, UP]), (said(UP), said(DEAD, "timeout", "timeout")), PASS, ()),
+        (
+            running([DEAD], own=[DEAD]),
+            (said(UP), said(DEAD, "timeout", "timeout")),
+            FAIL,
+            ("# web was started with --dns: create it again with a server that answers",),
+        ),
+        (replace(running([]), unread=1), (said(UP),), UNKNOWN, ("# run as root",)),
+    ],
+)
+def test_stale_container(containers, answers, status, fix):
+    finding = dns.stale_container.decide(containers, inside(*answers), host(said(UP)))
+    assert finding.status is status, finding
+    assert finding.fix == fix
+
+
+def test_a_probe_container_that_could_not_start_is_no_dns_fault():
+    dark = Inside(
+        View("host"), View("default bridge", error="no space left"), View("user network", error="no space left")
+    )
+    assert dns.containers_resolve.decide(dark).status is UNKNOWN

@@ -1,0 +1,77 @@
+"""The command line: what it takes, what it refuses, how it ends."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from dockerdoctor.checks import CATALOGUE
+from dockerdoctor.cli import app
+
+RUN = CliRunner()
+
+
+def doctor(*args):
+    return RUN.invoke(app, args)
+
+
+def test_the_list_shows_the_whole_catalogue():
+    listed = doctor("check", "--list")
+    assert listed.exit_code == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [c.id for c in CATALOGUE]
+
+
+def test_only_and_skip():
+    listed = doctor("check", "--list", "--only", "dns.*,engine.*", "--skip", "dns.udp-blocked").stdout
+    assert "dns.server-dead" in listed
+    assert "engine.reachable" in listed
+    assert "udp-blocked" not in listed
+    assert "proxy." not in listed
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("check", "--only", "nosuch.*"), "no check matches 'nosuch.*'"),
+        (("check", "--timeout", "-1"), "--timeout"),
+        (("check", "--format", "xml"), "--format"),
+        (("check", "--from", "/nonexistent"), "/nonexistent"),
+        (("nosuch",), "No such command"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_why(args, words):
+    done = doctor(*args)
+    assert done.exit_code == 2
+    assert words in done.output
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema_version": 99, "facts": {}}', '{"schema_version": 1, "facts": 7}']
+)
+def test_a_broken_file_of_facts_is_refused(tmp_path, text):
+    file = tmp_path / "facts.json"
+    file.write_text(text)
+    done = doctor("check", "--from", str(file))
+    assert done.exit_code == 2
+    assert str(file) in done.output
+
+
+def test_json_on_a_host_without_docker(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    done = doctor("check", "--format", "json", "--only", "engine.reachable")
+    report = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert report["endpoint"] == {"url": f"unix://{tmp_path}/docker.sock", "from": "DOCKER_HOST"}
+    assert report["root_causes"] == ["engine.reachable"]
+
+
+def test_facts_survive_being_saved(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    file = str(tmp_path / "facts.json")
+    first = doctor("check", "--format", "json", "--save", file)
+    again = doctor("check", "--format", "json", "--from", file)
+
+    def judged(done):
+        return [{k: v for k, v in r.items() if k != "seconds"} for r in json.loads(done.stdout)["results"]]
+
+    assert judged(first) == judged(again)
