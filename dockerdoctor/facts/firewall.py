@@ -1,1 +1,315 @@
 """Netfilter as it is: iptables in both backends, nftables base chains, and the counters that move."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.ruleset import Chain, Condition, Rule, iptables_chains, iptables_flavour, nft_chains
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Unmeasured, probe
+
+# The rules of a machine with a hundred published ports are listed in some ten milliseconds.
+LIST_TIMEOUT = 2.0
+FORWARDING_HOOKS = ("prerouting", "forward", "postrouting")  # what a packet passes on its way through the host
+ICMP_NAMES = {
+    "8": ("echo-request",),
+    "3": ("destination-unreachable",),
+    "3/4": ("fragmentation-needed", "frag-needed"),
+}
+# Chains that call each other in a circle are refused by the kernel; the limit is there for saved facts that lie.
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """The first packet of a connection; what is left empty is not known."""
+
+    in_interface: str = ""
+    out_interface: str = ""
+    protocol: str = ""
+    dport: int = 0
+    source: str = ""
+    destination: str = ""
+    state: str = "NEW"
+    local: bool | None = None  # whether it goes to an address of this host
+    icmp: str = "8"  # "type" or "type/code"; an echo request
+
+    def answer(self) -> Packet:
+        """The packet that comes back."""
+        return Packet(
+            self.out_interface,
+            self.in_interface,
+            self.protocol,
+            0,
+            self.destination,
+            self.source,
+            "ESTABLISHED",
+            False,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Where a packet is dropped or rejected."""
+
+    chain: Chain
+    rule: Rule | None  # None: the chain's policy
+    certain: bool  # False: the rule has conditions that depend on more than is known of the packet
+    path: tuple[str, ...]  # the chains that led there, the base chain first
+    packets: int = 0  # that it dropped while the probe containers ran
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is read from the rules, or was seen to happen."""
+        return self.certain or self.packets > 0
+
+    @property
+    def text(self) -> str:
+        """The rule as its tool prints it."""
+        if self.rule is None:
+            return f"policy {self.chain.policy}"
+        prefix = f"-A {self.chain.name} " if self.chain.backend != "nftables" else ""
+        return prefix + self.rule.text
+
+    @property
+    def delete(self) -> str:
+        """The command that takes the rule away, or turns the policy to accept."""
+        chain = self.chain
+        if chain.backend == "nftables":
+            if self.rule:
+                return f"nft delete rule {chain.family} {chain.table} {chain.name} handle {self.rule.handle}"
+            return f"nft chain {chain.family} {chain.table} {chain.name} '{{ policy accept ; }}'"
+        program = chain.backend if chain.table == "filter" else f"{chain.backend} -t {chain.table}"
+        return f"{program} -D {chain.name} {self.rule.text}" if self.rule else f"{program} -P {chain.name} ACCEPT"
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """Every chain that IPv4 packets pass on this host."""
+
+    chains: tuple[Chain, ...]
+    flavour: str = ""  # of the iptables command: "nf_tables", "legacy", or nothing before 1.8 (then legacy)
+    iptables: bool = True  # the iptables command is there
+
+    def chain(self, table: str, name: str, backend: str = "iptables", family: str = "ip") -> Chain | None:
+        """One chain."""
+        wanted = (backend, family, table, name)
+        return next((c for c in self.chains if (c.backend, c.family, c.table, c.name) == wanted), None)
+
+    def base(self, hook: str) -> tuple[Chain, ...]:
+        """The chains on a hook, in the order that packets pass them."""
+        return tuple(sorted((c for c in self.chains if c.hook == hook), key=lambda c: c.priority))
+
+    @property
+    def legacy(self) -> tuple[Chain, ...]:
+        """Chains of the backend that the iptables command does not show, where they hold anything."""
+        return tuple(c for c in self.chains if c.backend == "iptables-legacy" and (c.rules or c.policy == "DROP"))
+
+    @property
+    def nftables_backend(self) -> bool:
+        """Whether dockerd keeps its rules in nftables tables of its own (Engine 29, "firewall-backend")."""
+        return any(c.backend == "nftables" and c.table.startswith("docker-") for c in self.chains)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Rules and policies that dropped packets while the probe containers asked their questions."""
+
+    drops: tuple[tuple[str, str, int], ...] = ()  # (chain's label, rule's text or "policy", packets)
+
+    def by(self, chain: Chain, rule: Rule | None) -> int:
+        """How many packets one of them dropped."""
+        key = (chain.label, rule.text if rule else "policy")
+        return sum(packets for label, text, packets in self.drops if (label, text) == key)
+
+
+# -- walking the rules
+
+
+def _in_network(address: str, networks: tuple[str, ...]) -> bool | None:
+    try:
+        return any(ipaddress.ip_address(address) in ipaddress.ip_network(n, strict=False) for n in networks)
+    except ValueError:
+        return None
+
+
+def _in_ports(port: int, ranges: tuple[str, ...]) -> bool | None:
+    for one in ranges:
+        low, _, high = one.partition(":")
+        if not low.isdigit():
+            return None
+        if int(low) <= port <= int(high or low):
+            return True
+    return False
+
+
+def _named(interface: str, patterns: tuple[str, ...]) -> bool:
+    return any(interface.startswith(p[:-1]) if p.endswith("+") else interface == p for p in patterns)
+
+
+def holds(condition: Condition, packet: Packet) -> bool | None:
+    """Whether a packet meets a condition; None when that depends on more than is known."""
+    met: bool | None = None
+    key, values = condition.key, condition.values
+    if key in {"in", "out"}:
+        interface = packet.in_interface if key == "in" else packet.out_interface
+        met = _named(interface, values) if interface else None
+    elif key in {"source", "destination"}:
+        address = packet.source if key == "source" else packet.destination
+        met = _in_network(address, values) if address else None
+    elif key == "protocol":
+        met = packet.protocol in values or "all" in values if packet.protocol else None
+    elif key == "dport":
+        met = _in_ports(packet.dport, values) if packet.dport else None
+        if packet.protocol not in {"tcp", "udp", ""}:
+            met = False
+    elif key == "state":
+        met = packet.state in values
+    elif key == "icmp":
+        kind = packet.icmp.partition("/")[0]
+        names = {packet.icmp, kind, "any", *ICMP_NAMES.get(packet.icmp, ()), *ICMP_NAMES.get(kind, ())}
+        met = packet.protocol == "icmp" and bool(names & set(values))
+    elif key == "local":
+        met = packet.local if values == ("LOCAL",) else None
+    return met if met is None else met is not condition.negated
+
+
+def matches(rule: Rule, packet: Packet) -> bool | None:
+    """Whether a packet meets all conditions of a rule; None when it may."""
+    met = [holds(c, packet) for c in rule.conditions]
+    if False in met:
+        return False
+    return None if None in met else True
+
+
+@dataclass
+class _Walk:
+    """One packet on its way through the chains of one table."""
+
+    chains: dict[str, Chain]
+    packet: Packet
+    doubt: bool = False  # a rule that may have matched would have let it pass
+    suspects: list[Drop] = field(default_factory=list)  # rules that may drop it
+
+    def through(self, chain: Chain, path: tuple[str, ...], *, maybe: bool = False) -> Drop | str:
+        """Return the Drop, "ACCEPT" (or another final verdict), or "" when the packet leaves the chain at its end."""
+        path = (*path, chain.name)
+        for rule in chain.rules if len(path) < MAX_DEPTH else ():
+            match = matches(rule, self.packet)
+            if match is False:
+                continue
+            unsure = maybe or match is None
+            end: Drop | str = rule.verdict
+            if rule.jump and rule.jump in self.chains:
+                end = self.through(self.chains[rule.jump], path, maybe=unsure)
+                if rule.goto and not end:
+                    end = "RETURN"
+            elif rule.verdict in {"DROP", "REJECT"}:
+                end = Drop(chain, rule, not (self.doubt or unsure), path)
+            if not end:
+                continue
+            if not unsure:
+                return "" if end == "RETURN" else end
+            if isinstance(end, Drop):
+                self.suspects.append(end)
+            elif end != "RETURN" or rule.verdict:
+                self.doubt = True
+        return ""
+
+
+def verdict(firewall: Firewall, base: Chain, packet: Packet) -> tuple[Drop | str, tuple[Drop, ...]]:
+    """What one base chain does with a packet: a Drop or a final verdict, and the rules that may drop it earlier."""
+    chains = {
+        c.name: c for c in firewall.chains if (c.backend, c.family, c.table) == (base.backend, base.family, base.table)
+    }
+    walk = _Walk(chains, packet)
+    end = walk.through(base, ())
+    if not end:
+        end = Drop(base, None, not walk.doubt, (base.name,)) if base.policy == "DROP" else "ACCEPT"
+    return end, tuple(walk.suspects)
+
+
+def drops(firewall: Firewall, hook: str, packet: Packet, moved: Moved | None = None) -> tuple[Drop, ...]:
+    """
+    Name what drops a packet on a hook, the surest first.
+
+    Every base chain on the hook has its say: an accept in one does not undo a drop in another (nft(8)). A rule whose
+    conditions are not all known is named with `certain=False`; `sure` tells whether it dropped anything.
+    """
+    found: list[Drop] = []
+    for base in firewall.base(hook):
+        end, suspects = verdict(firewall, base, packet)
+        found += [*suspects, *([end] if isinstance(end, Drop) else [])]
+        if isinstance(end, Drop) and end.certain:
+            break
+    counted = [Drop(d.chain, d.rule, d.certain, d.path, moved.by(d.chain, d.rule) if moved else 0) for d in found]
+    return tuple(sorted(counted, key=lambda d: (not d.sure, not d.certain)))
+
+
+def dropped_on_the_way(firewall: Firewall, packet: Packet, moved: Moved | None = None) -> tuple[Drop, ...]:
+    """Name what drops a forwarded packet or the answer to it, the surest first."""
+    found: list[Drop] = []
+    for one in (packet, packet.answer()):
+        for hook in FORWARDING_HOOKS:
+            # Each hook knows one interface only, but for FORWARD.
+            seen = Packet(
+                "" if hook == "postrouting" else one.in_interface,
+                "" if hook == "prerouting" else one.out_interface,
+                *(one.protocol, one.dport, one.source, one.destination, one.state, one.local),
+            )
+            found += drops(firewall, hook, seen, moved)
+    return tuple(sorted(found, key=lambda d: (not d.sure, not d.certain)))
+
+
+def translated(firewall: Firewall, packet: Packet) -> Rule | None:
+    """The rule that gives a forwarded packet the host's own address, or may do so."""
+    for base in firewall.base("postrouting"):
+        names = {
+            c.name: c
+            for c in firewall.chains
+            if (c.backend, c.family, c.table) == (base.backend, base.family, base.table)
+        }
+        queue, seen = [base], {base.name}
+        while queue:
+            for rule in queue.pop(0).rules:
+                if matches(rule, packet) is False:
+                    continue
+                if rule.verdict in {"MASQUERADE", "SNAT"}:
+                    return rule
+                if rule.jump in names and rule.jump not in seen:
+                    seen.add(rule.jump)
+                    queue.append(names[rule.jump])
+    return None
+
+
+# -- reading them
+
+
+def read_firewall(host: Host) -> Firewall:
+    """List the rules of every backend in use; modules of the kernel that nobody uses stay unloaded."""
+    saved = host.run("iptables-save", "-c", timeout=LIST_TIMEOUT)
+    listed = host.run("nft", "-j", "list", "ruleset", timeout=LIST_TIMEOUT)
+    if not saved.ok and not listed.ok:
+        reason = saved.err.strip() or listed.err.strip()
+        raise Unmeasured(f"the firewall's rules cannot be read: {reason}", how="install iptables or nftables")
+    flavour = iptables_flavour(saved.out)
+    chains = iptables_chains(saved.out)
+    known = frozenset((c.table, c.name) for c in chains) if flavour == "nf_tables" else frozenset()
+    other: tuple[Chain, ...] = ()
+    # NOTE: listing a table that is not in this file would load its module, and with it make a second firewall. The
+    # other way round, rules that iptables-nft wrote appear among nftables' own.
+    if flavour == "nf_tables" and host.text("/proc/net/ip_tables_names").strip():
+        other = iptables_chains(host.run("iptables-legacy-save", "-c", timeout=LIST_TIMEOUT).out, "iptables-legacy")
+    return Firewall((*chains, *nft_chains(listed.out, without=known), *other), flavour, saved.ok)
+
+
+@probe(deadline=5)
+def firewall(host: Host, endpoint: ChosenEndpoint) -> Firewall:
+    """Read all rules with their counters."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    if not host.is_root:
+        raise Unmeasured("only root may read the firewall's rules", how="run as root")
+    return read_firewall(host)

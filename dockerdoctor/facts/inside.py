@@ -19,6 +19,7 @@ from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import FALLBACK, HUB, ContainerResolvers, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import client
+from dockerdoctor.facts.firewall import Firewall
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer, Host
@@ -361,6 +362,7 @@ def inside(
     routes: Routes | None,
     wanted: Wanted | None,
     running: ContainerResolvers | None,
+    before: Firewall | None,  # noqa: ARG001 - the counters are read before the questions, so that what moves is ours
 ) -> Inside:
     """Start both containers at once, dial the published port while they answer, and remove everything."""
     import docker.errors  # noqa: PLC0415 - heavy, and --passive does without

@@ -5,11 +5,13 @@ from types import ModuleType
 from dockerdoctor.facts import (
     caller,
     containers,
+    counters,
     daemon_json,
     dns,
     endpoint,
     engine,
     firewall,
+    forwarding,
     inside,
     listeners,
     log,
@@ -31,6 +33,7 @@ AREAS: tuple[ModuleType, ...] = (
     storage,
     containers,
     routes,
+    forwarding,
     firewall,
     dns,
     proxy,
@@ -39,5 +42,6 @@ AREAS: tuple[ModuleType, ...] = (
     redis,
     wanted,
     inside,
+    counters,
 )
 PROBES: tuple[Probe, ...] = tuple(p for area in AREAS for p in vars(area).values() if isinstance(p, Probe))
