@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # A file of this project's interest is some kilobytes; a hostile or broken one must not fill our memory.
 MAX_FILE_BYTES = 4 << 20
+CHUNK = 64 << 10
 # A list of a thousand containers is two megabytes.
 MAX_BODY_BYTES = 32 << 20
 MISSING_COMMAND = 127  # as sh(1) says it
@@ -180,8 +181,12 @@ class Host:
         """Read at most MAX_FILE_BYTES; raises OSError. Never blocks on a FIFO or a device."""
         # O_NONBLOCK: opening a FIFO that somebody put in the file's place would block for ever.
         fd = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            return file.read(MAX_FILE_BYTES) or b""
+        # Unbuffered, in small pieces: a sysctl refuses a reader with a buffer of megabytes (ENOMEM, proc_sysctl.c).
+        data = b""
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            while len(data) < MAX_FILE_BYTES and (more := file.read(CHUNK)):
+                data += more
+        return data[:MAX_FILE_BYTES]
 
     def read(self, path: str | Path) -> str:
         """Read text; bytes that are no UTF-8 are shown as escapes; raises OSError."""

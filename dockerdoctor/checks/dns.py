@@ -18,7 +18,21 @@ FIX_DNS = "doctor fix-dns --write"
 # A name that takes longer to resolve than this is a name that programs give up on: pip, apt and curl all pause visibly.
 SLOW_LOOKUP = 2.0  # seconds
 # What keeps packets of any kind in a container; a nameserver beyond the host cannot be reached past these.
-NO_CONNECTION: tuple[str, ...] = ()
+NO_CONNECTION: tuple[str, ...] = (
+    "network.ip-forward",
+    "network.bridge",
+    "network.bridge-address",
+    "network.managed-interfaces",
+    "network.subnet-overlap",
+    "network.docker-chains",
+    "network.iptables-off",
+    "network.masquerade",
+    "network.forward-drop",
+    "network.docker-user",
+    "network.nft-drop",
+    "network.iptables-split",
+    "network.egress",
+)
 
 
 def works(answers: Iterable[DnsAnswer]) -> bool:

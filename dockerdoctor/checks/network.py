@@ -51,6 +51,8 @@ def ip_forward(kernel: Forwarding, networks: Networks, routes: Routes, config: D
     """
     if not networks.bridges:
         return skipped("no network of the bridge driver: nothing to forward")
+    if not kernel.ip_forward:
+        return unknown("/proc/sys/net/ipv4/ip_forward cannot be read")
     told = Evidence("/proc/sys/net/ipv4/ip_forward", kernel.ip_forward)
     through = (*(n.bridge for n in networks.bridges), *(r.device for r in routes.defaults))
     off = [name for name in dict.fromkeys(through) if kernel.of(name) == "0"]
