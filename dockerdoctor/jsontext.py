@@ -248,6 +248,10 @@ class _Scanner:
             return
         if self.peek() == "<":
             raise self.lost(self.pos, "a web page (HTML or XML) was saved instead of JSON", "html")
+        if re.match(r"[A-Za-z][\w.-]*\s*[:=]", self.text[self.pos :]):
+            raise self.lost(
+                self.pos, "settings as in YAML or in a shell, where a JSON object in { } is expected", "missing-bracket"
+            )
         if re.match(r"\"[^\"\n]*\"\s*:", self.text[self.pos :]):
             # The outer brackets were left out.
             self.problem(self.pos, "the { that opens the object is missing", "missing-bracket")
@@ -255,7 +259,8 @@ class _Scanner:
             self.root = self.members_of(self.pos, bare=True)
         else:
             self.root = self.value("the file")
-        if not isinstance(self.root.value, dict):
+        # null is taken for an object without settings
+        if self.root.value is not None and not isinstance(self.root.value, dict):
             self.problem(
                 self.root.start, f"{_kind(self.root.value)} where an object in {{ }} is expected", "not-object"
             )
