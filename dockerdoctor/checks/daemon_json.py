@@ -39,7 +39,17 @@ def unreadable(file: DaemonJson) -> Finding | None:
     return None
 
 
-def unparsable(file: DaemonJson, version: tuple[int, ...]) -> Finding | Node:
+def misencoded(file: DaemonJson, engine: tuple[int, ...]) -> bool:
+    """Whether this engine stops at the file's encoding, before any JSON."""
+    strict = not engine or engine >= STRICT
+    return (
+        bool(file.bom and not strict)
+        or (file.bad_byte >= 0 and engine >= STRICT)
+        or ("\0" in file.text and not file.bom)
+    )
+
+
+def unparsable(file: DaemonJson, engine: tuple[int, ...]) -> Finding | Node:
     """The outermost object of a file that this engine can parse, or the finding of a check that needs it."""
     if finding := unreadable(file):
         return finding
@@ -47,7 +57,7 @@ def unparsable(file: DaemonJson, version: tuple[int, ...]) -> Finding | Node:
         return skipped(f"{file.path} is empty")
     fatal = [p for p in jsontext.problems(file.text) if p.fatal and p.kind != "second-object"]
     root = jsontext.document(file.text)
-    if fatal or root is None or (file.bom and version < STRICT):
+    if fatal or root is None or misencoded(file, engine):
         return skipped(f"{file.path} does not parse yet")
     return root
 
@@ -203,7 +213,13 @@ def empty(
     severity=Severity.ERROR,
     docs=REFERENCE,
 )
-def syntax(file: DaemonJson, units: Units | None, info: EngineInfo | None) -> Finding:
+def syntax(
+    file: DaemonJson,
+    installed: Installed | None,
+    version: EngineVersion | None,
+    units: Units | None,
+    info: EngineInfo | None,
+) -> Finding:
     """
     JSON has no comments, no trailing commas and one kind of quotes; dockerd's parser forgives nothing.
 
@@ -212,8 +228,11 @@ def syntax(file: DaemonJson, units: Units | None, info: EngineInfo | None) -> Fi
     """
     if finding := unreadable(file):
         return finding
-    if not file.text.strip() or "\0" in file.text:
-        return skipped(f"{file.path} holds no text")
+    engine = engine_version(version, installed)
+    if not file.text.strip():
+        return skipped(f"{file.path} is empty")
+    if misencoded(file, engine):
+        return skipped(f"{file.path} is not plain UTF-8")
     wrong = [p for p in jsontext.problems(file.text) if p.fatal and p.kind not in OWN_CHECK]
     if not wrong:
         return passed(f"{file.path} is valid JSON")

@@ -53,8 +53,16 @@ def of_another_version(name: str, outer: str, engine: tuple[int, ...]) -> str:
 
 
 def refused(settings: dict[str, Any], engine: tuple[int, ...]) -> list[tuple[str, str]]:
-    """The names that the daemon's look-up does not let pass: (name, the object it lies in)."""
-    return [(name, outer) for name, outer in flattened(settings, engine) if not accepted(name, engine)]
+    """
+    The names that the daemon's look-up does not let pass: (name, the object it lies in).
+
+    Where a known key has an object for its value by mistake, the daemon complains of what is inside; its type is wrong.
+    """
+
+    def mistyped(outer: str) -> bool:
+        return outer in BY_NAME and BY_NAME[outer].known(engine) and outer != "proxies"
+
+    return [(n, outer) for n, outer in flattened(settings, engine) if not accepted(n, engine) and not mistyped(outer)]
 
 
 @check(

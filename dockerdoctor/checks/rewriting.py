@@ -21,7 +21,7 @@ def rewritten(file: DaemonJson, new: str, units: Units | None) -> tuple[str, ...
     """Back up, write, restart; where the text holds a masked password, what to do by hand."""
     if file.masked:
         return (
-            f"# edit {file.path} by hand: it holds a password, which is not shown here. It should read:",
+            f"# edit {file.path} by hand, since it holds what is not shown here (a password, or bytes that are no text):",
             *(f"#   {line}" for line in new.splitlines()),
             *restarted(units),
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, mask_url
-from dockerdoctor.facts.engine import DaemonProcess, Units
+from dockerdoctor.facts.engine import DaemonProcess, Unit, Units
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -37,7 +37,7 @@ class DaemonJson:
     flags: tuple[str, ...] = ()  # what dockerd is, or would be, started with, without the program itself
     bom: str = ""  # the encoding that a byte order mark announces: "utf-8", "utf-16-le", "utf-16-be"
     bad_byte: int = -1  # offset of the first byte that is no valid UTF-8 (or UTF-16)
-    masked: bool = False  # a password was masked: `text` must not be written back
+    masked: bool = False  # `text` must not be written back: a password is masked in it, or a byte was no text
 
     @property
     def dns(self) -> tuple[str, ...]:
@@ -159,13 +159,13 @@ def parse_flags(words: Iterable[tuple[str, str]]) -> tuple[tuple[str, str, str],
 
 @probe()
 def start_flags(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, units: Units | None) -> StartFlags:
-    """Ask for the unit's environment only when its command line uses any."""
+    """Fill the unit's command line in with its environment, as systemd will."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     unit = units.docker if units else None
     if unit and unit.exec_start and (not process.pid or unit.active in {"active", "activating", "reloading"}):
         command = unit.exec_start[-1]
-        environment, sources = _unit_environment(host) if "$" in command else ({}, {})
+        environment, sources = _unit_environment(host, unit)
         found = parse_flags(expand(command, environment)[1:])
         files = (unit.fragment, *unit.drop_ins)
         return StartFlags(tuple(_placed(host, flag, files, sources) for flag in found), unit=True)
@@ -174,20 +174,15 @@ def start_flags(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, un
     return StartFlags(tuple(Flag(name, mask_url(value), source) for name, value, _ in arguments), unit=False)
 
 
-def _unit_environment(host: Host) -> tuple[dict[str, str], dict[str, str]]:
+def _unit_environment(host: Host, unit: Unit) -> tuple[dict[str, str], dict[str, str]]:
     """Read what the unit's command line can refer to, and the file that each variable comes from."""
-    done = host.run("systemctl", "show", "--property", "Environment,EnvironmentFiles", "--", "docker.service")
-    shown = dict(line.partition("=")[::2] for line in done.out.splitlines() if not line.startswith("EnvironmentFiles="))
-    variables: dict[str, str] = {}
+    variables = dict(unit.referred)
     sources: dict[str, str] = {}
-    for assignment in _words(shown.get("Environment", "")):
-        name, _, value = assignment.partition("=")
-        variables[name], sources[name] = value, ""
-    for path in re.findall(r"^EnvironmentFiles=(\S+)", done.out, re.MULTILINE):
+    for path in unit.environment_files:
         for line in host.text(path).splitlines():
             name, equals, value = line.strip().partition("=")
-            if equals and not line.lstrip().startswith(("#", ";")):
-                variables[name.strip()], sources[name.strip()] = " ".join(_words(value)) or value, path
+            if equals and not name.startswith(("#", ";")):
+                variables[name.strip()], sources[name.strip()] = " ".join(_words(value)), path
     return variables, sources
 
 
@@ -226,7 +221,7 @@ def decode(raw: bytes) -> tuple[str, str, int]:
     try:
         return body.decode(bom or "utf-8"), bom, -1
     except UnicodeDecodeError as no:
-        return body.decode(bom or "utf-8", "backslashreplace"), bom, no.start
+        return body.decode(bom or "utf-8", "replace"), bom, no.start  # as Go does inside a string
 
 
 @probe()
@@ -257,5 +252,5 @@ def daemon_json(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, st
         flags=flags,
         bom=bom,
         bad_byte=bad_byte,
-        masked=text != plain,
+        masked=text != plain or bad_byte >= 0,
     )

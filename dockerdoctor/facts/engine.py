@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,8 @@ class Unit:
     drop_ins: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()  # Environment= as systemd understood it, passwords masked
     load_error: str = ""
+    environment_files: tuple[str, ...] = ()
+    referred: tuple[tuple[str, str], ...] = ()  # the part of Environment= that the command line refers to
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +196,20 @@ def _same_root(host: Host, pid: int) -> bool:
 
 UNIT_PROPERTIES = (
     "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,"
-    "Environment,LoadError,Id"
+    "Environment,EnvironmentFiles,LoadError,Id"
 )
+
+
+def _assignments(shown: str) -> Iterator[tuple[str, str]]:
+    """Take apart what systemctl shows of Environment=: words, in shell quotes where they hold blanks."""
+    try:
+        words = shlex.split(shown)
+    except ValueError:
+        words = shown.split()
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            yield name, mask_url(value)
 
 
 def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
@@ -207,6 +222,8 @@ def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
         for match in re.finditer(r"argv\[\]=(.*?) ;", line)
     )
     environment = dict(re.findall(r"(\w+)=((?:\"[^\"]*\"|\S)*)", one("Environment")))
+    referred = {v for command in commands for v in re.findall(r"\$\{?(\w+)", command)}
+    files = tuple(line.partition(" (")[0] for line in block.get("EnvironmentFiles", ()) if line)
     return Unit(
         name,
         one("LoadState"),
@@ -219,7 +236,9 @@ def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
         one("FragmentPath"),
         tuple(one("DropInPaths").split()),
         proxy_environment(environment),
-        one("LoadError"),
+        load_error=one("LoadError"),
+        environment_files=files,
+        referred=tuple(sorted(x for x in _assignments(one("Environment")) if x[0] in referred)),
     )
 
 

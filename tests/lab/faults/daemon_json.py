@@ -45,7 +45,9 @@ SYNTAX = (
     broken_start("daemon-json-syntax:comment", "syntax", "{\n  // nearest first\n  " + MIRROR + " # ours\n}\n"),
     broken_start("daemon-json-syntax:typographic-quotes", "syntax", "{" + MIRROR + ", “labels”: [“a=it's”]}\n"),
     broken_start("daemon-json-syntax:single-quotes", "syntax", "{" + MIRROR + ", 'labels': ['a=b']}\n"),
-    broken_start("daemon-json-syntax:unclosed", "syntax", "{\n  " + MIRROR + ',\n  "log-opts": {\n    "max-size": "10m"\n  }\n'),
+    broken_start(
+        "daemon-json-syntax:unclosed", "syntax", "{\n  " + MIRROR + ',\n  "log-opts": {\n    "max-size": "10m"\n  }\n'
+    ),
     broken_start("daemon-json-syntax:literals", "syntax", "{" + MIRROR + ', "debug": False, "labels": ["a=\tb"]}\n'),
     Fault(
         "daemon-json-syntax:html",
@@ -95,7 +97,9 @@ KEYS = (
     broken_start("daemon-json-unknown-key:case", "known-keys", "{" + MIRROR + ', "Debug": true}\n'),
     broken_start("daemon-json-unknown-key:foreign", "known-keys", "{" + MIRROR + ', "auths": {"x": {}}}\n'),
     broken_start(
-        "daemon-json-unknown-key:newer", "version", "{" + MIRROR + ', "proxies": {"http-proxy": "http://{gateway}:8888"}}\n'
+        "daemon-json-unknown-key:newer",
+        "version",
+        "{" + MIRROR + ', "proxies": {"http-proxy": "http://{gateway}:8888"}}\n',
     ),
     Fault(
         "daemon-json-unknown-key:singular",
@@ -117,7 +121,9 @@ KEYS = (
     ),
     broken_start("daemon-json-wrong-type:string-for-list", "types", "{" + MIRROR + ', "dns": "{gateway}"}\n'),
     broken_start("daemon-json-wrong-type:string-for-bool", "types", "{" + MIRROR + ', "debug": "true"}\n'),
-    broken_start("log-driver-invalid-opt:number", "types", "{" + MIRROR + ', "log-opts": {"max-size": "10m", "max-file": 3}}\n'),
+    broken_start(
+        "log-driver-invalid-opt:number", "types", "{" + MIRROR + ', "log-opts": {"max-size": "10m", "max-file": 3}}\n'
+    ),
 )
 
 VALUES = (
@@ -125,13 +131,12 @@ VALUES = (
     broken_start("bip-invalid:no-prefix", "values", "{" + MIRROR + ', "bip": "172.26.0.1"}\n'),
     broken_start("bip-invalid:network-address", "values", "{" + MIRROR + ', "bip": "172.26.0.0/16"}\n'),
     broken_start("default-runtime-missing", "values", "{" + MIRROR + ', "default-runtime": "nvidia"}\n'),
-    broken_start("log-driver-invalid-opt", "values", "{" + MIRROR + ', "log-opts": {"max-size": "10m", "max-files": "3"}}\n'),
+    broken_start(
+        "log-driver-invalid-opt", "values", "{" + MIRROR + ', "log-opts": {"max-size": "10m", "max-files": "3"}}\n'
+    ),
 )
 
-UNIT = (
-    "[Service]\nExecStart=\n"
-    "ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock %s\n"
-)
+UNIT = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock %s\n"
 
 
 def flag(fault_id: str, options: str, setting: str, **files: str) -> Fault:
@@ -166,13 +171,13 @@ STATE = (
         "daemon-json-flag-conflict-other:environment-file",
         "$DOCKER_OPTS",
         '"live-restore": true',
-        **{"/etc/default/docker": "# lab\nDOCKER_OPTS=\"--live-restore --mtu 1400\"\n"},
+        **{"/etc/default/docker": '# lab\nDOCKER_OPTS="--live-restore --mtu 1400"\n'},
     ),
     Fault(
         "daemon-json-not-reloaded",
         "daemon-json.applied",
         # A file's time counts in whole ticks, a process's start too.
-        "sleep 1.1; sed -i 's/{/{\"labels\": [\"rack=7\"],/' " + FILE,
+        'sleep 1.1; sed -i \'s/{/{"labels": ["rack=7"],/\' ' + FILE,
         f"""! grep -q rack {FILE} || docker info --format '{{{{.Labels}}}}' | grep rack=7""",
         verify_fix=True,
         severity="warning",
@@ -180,7 +185,7 @@ STATE = (
     Fault(
         "daemon-json-not-reloaded:restart",
         "daemon-json.applied",
-        "sleep 1.1; sed -i 's/{/{\"bip\": \"172.26.0.1\\/16\",/' " + FILE,
+        'sleep 1.1; sed -i \'s/{/{"bip": "172.26.0.1\\/16",/\' ' + FILE,
         f"! grep -q bip {FILE} || ip address show docker0 | grep 172.26.0.1/16",
         verify_fix=True,
         severity="warning",
