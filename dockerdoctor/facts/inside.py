@@ -34,6 +34,7 @@ CONTAINER_LIFE = 7  # seconds after which a container that nobody stopped ends b
 # A container a minute old belongs to a doctor that was killed.
 STALE_AFTER = 60.0
 SYSTEM_PYTHON = "/usr/bin/python3"
+EMPTY_TAR = b"\0" * 10240
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,32 +172,44 @@ class Lab:
 
     host: Host
     connect: Callable[[], Any]  # a new API client; one per thread
+    bindable: bool = True  # the engine sees this host's files
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
-
-    @property
-    def image(self) -> str:
-        """Name of the empty image."""
-        return f"dockerdoctor-probe:{self.run_id}"
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made: dict[str, str] = field(default_factory=dict)  # what must be removed: id or name → "container" | ...
 
     @property
     def labels(self) -> dict[str, str]:
         """Marks everything as ours, and when it was made."""
         return {LABEL: self.run_id, f"{LABEL}.created": str(int(self.host.clock()))}
 
-    def make_image(self, api: Any) -> None:
-        """Import an image of nothing: the interpreter comes from the host, so that nothing need be pulled."""
-        empty_tar = b"\0" * 10240
-        changes = [f"LABEL {key}={value}" for key, value in self.labels.items()]
-        api.import_image_from_data(empty_tar, repository=self.image.partition(":")[0], tag=self.run_id, changes=changes)
+    def image(self, api: Any) -> str:
+        """Import an image of nothing, once: the interpreter comes from the host, so that nothing need be pulled."""
+        name = f"dockerdoctor-probe:{self.run_id}"
+        with self.lock:
+            if name not in self.made:
+                changes = [f"LABEL {key}={value}" for key, value in self.labels.items()]
+                repository, _, tag = name.partition(":")
+                api.import_image_from_data(EMPTY_TAR, repository=repository, tag=tag, changes=changes)
+                self.made[name] = "image"
+        return name
 
-    def interpreter(self) -> tuple[str, list[str]]:
-        """The Python to run inside, and the host's folders it needs."""
-        folders = [f for f in ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin") if self.host.exists(f)]
-        if self.host.exists(SYSTEM_PYTHON):
-            return SYSTEM_PYTHON, folders
-        prefix = sys.base_prefix
-        program = getattr(sys, "_base_executable", sys.executable)
-        return str(program), [*folders, *([] if prefix.startswith("/usr") else [prefix])]
+    def body(self, api: Any) -> tuple[str, str, list[str]]:
+        """Image, interpreter and the host's folders it needs: the host's own Python, or else that of a local image."""
+        if self.bindable:
+            folders = [f for f in ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin") if self.host.exists(f)]
+            if self.host.exists(SYSTEM_PYTHON):
+                return self.image(api), SYSTEM_PYTHON, folders
+            prefix = sys.base_prefix
+            program = str(getattr(sys, "_base_executable", sys.executable))
+            return self.image(api), program, [*folders, *([] if prefix.startswith("/usr") else [prefix])]
+        for listed in api.images():
+            for tag in listed.get("RepoTags") or ():
+                if tag.rpartition("/")[2].startswith("python:"):
+                    return tag, "python3", []
+        raise Unmeasured(
+            "this engine cannot borrow this host's Python, and no local image has one",
+            how="docker pull python:3.13-slim",
+        )
 
     def ask(
         self,
@@ -213,31 +226,32 @@ class Lab:
         With `publish`, the container listens and is published on that port of the host. `started` is called once it
         runs, and `hold` before it is removed. Raises docker.errors.APIError and OSError.
         """
-        api = self.connect()
-        program, folders = self.interpreter()
-        said = questions.payload()
-        if publish:
-            said |= {"listen": LISTEN_PORT, "token": self.run_id, "linger": CONTAINER_LIFE}
-        config = api.create_host_config(
-            binds=[f"{folder}:{folder}:ro" for folder in folders],
-            network_mode=network,
-            cap_drop=["ALL"],
-            read_only=True,
-            security_opt=["no-new-privileges", "label=disable"],
-            log_config={"type": "json-file", "config": {}},
-            port_bindings={LISTEN_PORT: ("0.0.0.0", publish)} if publish else None,  # noqa: S104 - that is the question
-        )
-        container = api.create_container(
-            self.image,
-            [program, "-I", "-S", "-c", inspect.getsource(ask), json.dumps(said)],
-            host_config=config,
-            labels=self.labels,
-            ports=[LISTEN_PORT] if publish else None,
-            # Docker's proxy settings for containers must not redirect our own questions.
-            environment={"no_proxy": "*", "NO_PROXY": "*"},
-            stop_signal="SIGKILL",
-        )["Id"]
+        api, container = self.connect(), ""
         try:
+            image, program, folders = self.body(api)
+            said = questions.payload()
+            if publish:
+                said |= {"listen": LISTEN_PORT, "token": self.run_id, "linger": CONTAINER_LIFE}
+            config = api.create_host_config(
+                binds=[f"{folder}:{folder}:ro" for folder in folders],
+                network_mode=network,
+                cap_drop=["ALL"],
+                read_only=True,
+                security_opt=["no-new-privileges", "label=disable"],
+                log_config={"type": "json-file", "config": {}},
+                port_bindings={LISTEN_PORT: ("0.0.0.0", publish)} if publish else None,  # noqa: S104 - that is the question
+            )
+            container = api.create_container(
+                image,
+                [program, "-I", "-S", "-c", inspect.getsource(ask), json.dumps(said)],
+                host_config=config,
+                labels=self.labels,
+                ports=[LISTEN_PORT] if publish else None,
+                # Docker's proxy settings for containers must not redirect our own questions.
+                environment={"no_proxy": "*", "NO_PROXY": "*"},
+                entrypoint="",
+            )["Id"]
+            self.made[container] = "container"
             output = api.attach(container, stdout=True, stderr=True, stream=True, logs=False)
             api.start(container)
             started()
@@ -247,25 +261,36 @@ class Lab:
                 if text.endswith("\n"):
                     break
             try:
-                answer = json.loads(text.splitlines()[-1])
+                answer = dict(json.loads(text.splitlines()[-1]))
             except (ValueError, IndexError):
                 raise Unmeasured(f"the probe container said: {text.strip()[-300:] or 'nothing'}") from None
             hold()
-            return dict(answer)
+            return answer
         finally:
-            with contextlib.suppress(Exception):
-                api.remove_container(container, force=True)
+            self.remove(api, container)
             api.close()
 
     def make_network(self, api: Any) -> str:
         """Create the temporary user-defined network; returns its name."""
         name = f"dockerdoctor-{self.run_id}"
         api.create_network(name, driver="bridge", labels=self.labels)
+        self.made[name] = "network"
         return name
 
+    def remove(self, api: Any, name: str) -> None:
+        """Remove one thing that was made; what the engine refuses is left to the next run's sweep."""
+        kind = self.made.pop(name, "")
+        with contextlib.suppress(Exception):
+            if kind == "container":
+                api.remove_container(name, force=True, v=True)
+            elif kind == "network":
+                api.remove_network(name)
+            elif kind == "image":
+                api.remove_image(name, force=True)
+
     def sweep(self, api: Any) -> None:
-        """Remove all that this run made, and what a killed run left behind."""
-        mine = {"label": LABEL}
+        """Remove all that bears our label: of this run, and what a killed run left behind."""
+        self.made.clear()
 
         def ours(labels: dict[str, str] | None) -> bool:
             labels = labels or {}
@@ -273,49 +298,56 @@ class Lab:
             age = self.host.clock() - float(created if created.isdigit() else 0)
             return labels.get(LABEL) == self.run_id or age > STALE_AFTER
 
-        with contextlib.suppress(Exception):
-            for c in api.containers(all=True, filters=mine):
-                if ours(c.get("Labels")):
-                    with contextlib.suppress(Exception):
-                        api.remove_container(c["Id"], force=True)
-        with contextlib.suppress(Exception):
-            for n in api.networks(filters=mine):
-                if ours(n.get("Labels")):
-                    with contextlib.suppress(Exception):
-                        api.remove_network(n["Id"])
-        with contextlib.suppress(Exception):
-            for i in api.images(filters=mine):
-                if ours(i.get("Labels")):
-                    with contextlib.suppress(Exception):
-                        api.remove_image(i["Id"], force=True)
+        listings: tuple[tuple[Callable[[], Any], str], ...] = (
+            (lambda: api.containers(all=True, filters={"label": LABEL}), "container"),
+            (lambda: api.networks(filters={"label": LABEL}), "network"),
+            (lambda: api.images(filters={"label": LABEL}), "image"),
+        )
+        for listed, kind in listings:
+            with contextlib.suppress(Exception):
+                for item in listed():
+                    if ours(item.get("Labels")):
+                        self.made[item["Id"]] = kind
+                        self.remove(api, item["Id"])
 
 
 @contextlib.contextmanager
 def probe_lab(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Iterator[Lab]:
-    """A place to run probe containers in, with its image; everything is removed on leaving."""
-    lab = Lab(host, lambda: client(host, endpoint, ping, DEADLINE))
-    api = lab.connect()
-    LABS.append((lab, lab.connect))
+    """A place to run probe containers in; everything is removed on leaving."""
+    lab = Lab(host, lambda: client(host, endpoint, ping, DEADLINE), bindable=endpoint.local)
+    LABS.append(lab)
+    # Looking for what a killed run left behind costs three calls: they are made while the containers start.
+    stale = threading.Thread(target=_sweep, args=(Lab(host, lab.connect),), daemon=True)
+    stale.start()
     try:
-        lab.make_image(api)
         yield lab
     finally:
+        removing = [threading.Thread(target=_remove, args=(lab, name), daemon=True) for name in tuple(lab.made)]
+        for thread in removing:
+            thread.start()
+        for thread in (*removing, stale):
+            thread.join(DEADLINE)
+        LABS.remove(lab)
+
+
+def _remove(lab: Lab, name: str) -> None:
+    with contextlib.suppress(Exception), contextlib.closing(lab.connect()) as api:
+        lab.remove(api, name)
+
+
+def _sweep(lab: Lab) -> None:
+    with contextlib.suppress(Exception), contextlib.closing(lab.connect()) as api:
         lab.sweep(api)
-        LABS.remove((lab, lab.connect))
-        api.close()
 
 
 # Labs in use: a probe that is overdue is abandoned with its thread, so the main thread sweeps before it exits.
-LABS: list[tuple[Lab, Callable[[], Any]]] = []
+LABS: list[Lab] = []
 
 
 def sweep_abandoned() -> None:
     """Remove what overdue probes left behind; called by the main thread before it exits."""
-    for lab, connect in LABS:
-        with contextlib.suppress(Exception):
-            api = connect()
-            lab.sweep(api)
-            api.close()
+    for lab in tuple(LABS):
+        _sweep(lab)
 
 
 def free_port() -> int:
@@ -368,11 +400,9 @@ def inside(
     import docker.errors  # noqa: PLC0415 - heavy, and --passive does without
     import requests  # noqa: PLC0415
 
-    if not endpoint.local:
-        raise Unmeasured("the engine is on another host: its containers cannot borrow this host's Python", skipped=True)
     questions = questions_for(resolver, config, routes, wanted, running)
     port = free_port()
-    own = routes.source if routes else ""
+    own = routes.source if routes and endpoint.local else ""
     views: dict[str, View] = {}
     published: list[Published] = []
     publish_error: list[str] = []
@@ -387,7 +417,7 @@ def inside(
             views[place] = View(place, error=str(getattr(no, "explanation", "") or no))
 
     def dial_published(token: str) -> None:
-        for address in dict.fromkeys(("127.0.0.1", own)):
+        for address in dict.fromkeys(("127.0.0.1", own) if endpoint.local else ()):
             if address:
                 said = ask.exchange(address, port, "GET / HTTP/1.0\r\n\r\n", 1.0)
                 good = said["outcome"] == "ok" and token in said["reply"]
@@ -407,7 +437,7 @@ def inside(
                 return lab.ask(
                     "bridge",
                     questions,
-                    publish=port,
+                    publish=port if endpoint.local else 0,
                     started=dialling.start,
                     hold=until_dialled,
                 )
@@ -419,11 +449,12 @@ def inside(
 
         def on_user_network() -> dict[str, Any]:
             try:
-                api = lab.connect()
-                network = lab.make_network(api)
-                api.close()
+                with contextlib.closing(lab.connect()) as api:
+                    network = lab.make_network(api)
                 token = ((own, port, "GET / HTTP/1.0\r\n\r\n", 1.5),) if own else ()
-                return lab.ask(network, replace(questions, exchanges=(*questions.exchanges, *token)))
+                return lab.ask(
+                    network, replace(questions, exchanges=(*questions.exchanges, *token)), hold=user_done.set
+                )
             finally:
                 user_done.set()
 
