@@ -146,6 +146,14 @@ class Host:
         return self.env.get("HOME") or pwd.getpwuid(self.uid).pw_dir
 
     @property
+    def cwd(self) -> str:
+        """The working directory; empty when it has been removed."""
+        try:
+            return self.env.get("PWD") or str(Path.cwd())
+        except OSError:
+            return ""
+
+    @property
     def groups(self) -> frozenset[int]:
         """The groups of this very process, fixed at login."""
         return frozenset({*os.getgroups(), os.getegid()})
@@ -226,6 +234,11 @@ class Host:
             return str(self.path(path).readlink())
         except OSError:
             return ""
+
+    def real(self, path: str | Path) -> str:
+        """The path with every link followed, as the patient would write it."""
+        below = os.path.relpath(self.path(path).resolve(), self.root.resolve())
+        return "/" if below == "." else f"/{below}"
 
     def listdir(self, path: str | Path, pattern: str = "*") -> tuple[str, ...]:
         """Sorted names in a folder that match; empty when the folder cannot be listed."""

@@ -1,1 +1,207 @@
-"""Where images and containers are kept: space, inodes, health."""
+"""Whether Docker can write: space, inodes, and a filesystem that takes writes at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dockerdoctor.examine import check, failed, passed, unknown
+from dockerdoctor.facts.storage import DiskUsage, Filesystem, Storage
+from dockerdoctor.model import Evidence, Finding, Severity
+
+# A small image is pulled compressed and then unpacked beside it: below this no pull and no build gets through.
+FULL = {"data root": 64 << 20, "containerd's root": 4 << 20, "exec root": 1 << 20, "temporary files": 1 << 20}
+# A build of an ordinary image needs about a gigabyte; and 5 % is what ext4 keeps back from everybody but root.
+LOW_BYTES = 1 << 30
+LOW_SHARE = 0.05
+LOW_SHARE_BELOW = 5 << 30
+# A container's layer and its files in the engine's store take some dozens of inodes; an image takes thousands.
+NO_INODES = 500
+PRUNE = "https://docs.docker.com/engine/manage-resources/pruning/"
+
+
+def size(number: float) -> str:
+    """Say how many bytes, as `df -h` does."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TB"
+
+
+def _seen(fs: Filesystem) -> Evidence:
+    inodes = f", {fs.inodes_free} of {fs.inodes} inodes" if fs.inodes else ""
+    where = f"{fs.path} ({fs.kind or 'filesystem'} mounted on {fs.mount_point or '?'})"
+    return Evidence(f"statvfs {where}", f"{size(fs.free)} of {size(fs.size)} free{inodes}")
+
+
+def _ways(usage: DiskUsage | None, *, inodes: bool = False) -> Iterator[str]:
+    """What frees space, the safest first, and only what frees something here."""
+    if usage is None or not usage.asked:
+        yield "docker builder prune --force"
+        yield "docker image prune --force"
+    else:
+        if usage.build_cache:
+            yield f"# {size(usage.build_cache)} of build cache; builds make it again:"
+            yield "docker builder prune --force"
+        if usage.dangling_images or inodes:
+            yield f"# {size(usage.dangling_images)} of images without a name that nothing uses:"
+            yield "docker image prune --force"
+        if usage.stopped_containers:
+            names = ", ".join(usage.stopped_names[:5])
+            yield f"# {size(usage.stopped_containers)} written by stopped containers ({names}), which this removes:"
+            yield "docker container prune --force"
+    for path, length in usage.logs if usage else ():
+        yield f"# {size(length)} of one container's output; without max-size in log-opts it grows for ever:"
+        yield f"truncate --size 0 {path}"
+    if usage and usage.unused_images > usage.dangling_images:
+        yield f"# more, if you can pull them again: `docker image prune --all` frees {size(usage.unused_images)} of unused images"
+    if usage and usage.unused_volumes:
+        yield (
+            f"# volumes hold data: look at {', '.join(usage.volume_names[:5])} ({size(usage.unused_volumes)}) "
+            "before you remove one"
+        )
+
+
+def _takers(usage: DiskUsage | None) -> tuple[Evidence, ...]:
+    if usage is None or not usage.asked:
+        return ()
+    said = (
+        f"free to go: {size(usage.build_cache)} build cache, {size(usage.unused_images)} unused images, "
+        f"{size(usage.stopped_containers)} in stopped containers, {size(usage.unused_volumes)} in unused volumes"
+    )
+    return (Evidence("GET /system/df", said), *(Evidence(path, size(length)) for path, length in usage.logs))
+
+
+@check(
+    "storage.read-only",
+    title="Docker's data root can be written to",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/daemon/#daemon-data-directory",
+)
+def read_only(storage: Storage) -> Finding:
+    """
+    The kernel remounts a filesystem read-only when its disk fails.
+
+    Why it matters: images cannot be pulled, containers cannot be created or removed, and dockerd does not start again.
+    How to fix: look at the disk first, then mount it writable.
+    """
+    fs = storage.data_root
+    if fs.problem:
+        return unknown(f"{fs.path}: {fs.problem}", how="# run as root" if fs.problem == "EACCES" else "")
+    seen = Evidence(
+        "/proc/self/mounts", f"{fs.device} on {fs.mount_point} ({fs.kind}, {'ro' if fs.read_only else 'rw'})"
+    )
+    if not fs.read_only:
+        return passed(f"{fs.path} is writable ({fs.kind or 'filesystem'})", seen)
+    return failed(
+        f"{fs.path} is on a read-only filesystem ({fs.mount_point})",
+        seen,
+        cause=f"{fs.mount_point} is mounted read-only, and Docker keeps everything there. The kernel does that by itself "
+        "when the disk reports errors.",
+        fix=(
+            "# look for disk errors first: dmesg | grep -iE 'remount|I/O error|ext4|xfs'",
+            f"mount -o remount,rw {fs.mount_point}",
+        ),
+    )
+
+
+@check(
+    "storage.space",
+    title="Docker has room to write",
+    severity=Severity.ERROR,
+    docs=PRUNE,
+)
+def space(storage: Storage, usage: DiskUsage | None) -> Finding:
+    """
+    Images, containers, volumes, logs and the build cache share the data root's filesystem.
+
+    Why it matters: pulls and builds end with "no space left on device", containers cannot start, the daemon may not
+    come up again.
+    How to fix: remove what can be made again first; never a volume unseen.
+    """
+    looked = [fs for fs in storage.filesystems if not fs.problem]
+    if not looked:
+        return unknown(f"{storage.data_root.path}: {storage.data_root.problem}")
+    full = [fs for fs in looked if fs.free < FULL[fs.purpose] and not _made_full(fs)]
+    if not full:
+        return passed(f"{size(looked[0].free)} free for {looked[0].path}", *map(_seen, looked))
+    worst = full[0]
+    fix = (
+        tuple(_ways(usage))
+        if worst.purpose == "data root"
+        else (f"# make room on {worst.mount_point}: du -xh {worst.mount_point} | sort -h | tail -20",)
+    )
+    return failed(
+        f"{worst.path} ({worst.purpose}) is full: {size(worst.free)} of {size(worst.size)} free",
+        *map(_seen, full),
+        *_takers(usage),
+        cause=f"The filesystem on {worst.mount_point}, where Docker's {worst.purpose} lies, has no room left.",
+        fix=fix or (f"# nothing of Docker's can be removed safely: make room on {worst.mount_point}, or enlarge it",),
+    )
+
+
+def _made_full(fs: Filesystem) -> bool:
+    """A read-only image (squashfs, iso9660) has no free block, by its nature; a filesystem without sizes has none to count."""
+    return fs.size == 0 or fs.kind in {"squashfs", "iso9660", "erofs"}
+
+
+@check(
+    "storage.inodes",
+    title="Docker's filesystem has inodes left",
+    severity=Severity.ERROR,
+    docs=PRUNE,
+)
+def inodes(storage: Storage, usage: DiskUsage | None) -> Finding:
+    """
+    ext4 fixes the number of files when it is made; many small ones use it up long before the space.
+
+    Why it matters: "no space left on device" with gigabytes free.
+    How to fix: remove images, containers and build cache that nothing needs; move the data root to a filesystem with more.
+    """
+    looked = [fs for fs in storage.filesystems if not fs.problem and fs.purpose != "temporary files"]
+    if not looked:
+        return unknown(f"{storage.data_root.path}: {storage.data_root.problem}")
+    # No inodes at all means that they are made as needed (btrfs).
+    out = [fs for fs in looked if fs.inodes > 0 and fs.inodes_free < min(NO_INODES, fs.inodes // 20)]
+    if not out:
+        first = looked[0]
+        said = f"{first.inodes_free} inodes free" if first.inodes else f"{first.kind or 'it'} makes inodes as needed"
+        return passed(f"{first.path}: {said}", *map(_seen, looked))
+    worst = out[0]
+    return failed(
+        f"{worst.path} has {worst.inodes_free} of {worst.inodes} inodes free, with {size(worst.free)} of space",
+        *map(_seen, out),
+        *_takers(usage),
+        cause=f"The filesystem on {worst.mount_point} cannot hold more files, though there is space.",
+        fix=tuple(_ways(usage, inodes=True)),
+    )
+
+
+@check(
+    "storage.low-space",
+    title="Docker's filesystem is not nearly full",
+    severity=Severity.WARNING,
+    docs=PRUNE,
+    # Full is low too.
+    upstream=("storage.space",),
+)
+def low_space(storage: Storage, usage: DiskUsage | None) -> Finding:
+    """
+    The next pull or build may fill it.
+
+    Why it matters: a full data root stops everything that Docker does.
+    How to fix: remove what can be made again.
+    """
+    fs = storage.data_root
+    if fs.problem:
+        return unknown(f"{fs.path}: {fs.problem}")
+    low = fs.free < LOW_BYTES or fs.free < min(LOW_SHARE * fs.size, LOW_SHARE_BELOW)
+    if not low or _made_full(fs):
+        return passed(f"{size(fs.free)} of {size(fs.size)} free", _seen(fs))
+    return failed(
+        f"{fs.path}: only {size(fs.free)} of {size(fs.size)} free",
+        _seen(fs),
+        *_takers(usage),
+        cause=f"The filesystem on {fs.mount_point} is nearly full.",
+        fix=tuple(_ways(usage)),
+    )

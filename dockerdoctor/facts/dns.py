@@ -14,6 +14,7 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer, Host, failure_name
 from dockerdoctor.measure import Unmeasured, probe
+from dockerdoctor.web import HUB
 
 RESOLV_CONF = "/etc/resolv.conf"
 # dockerd hands out this file instead of one that names only the stub (moby/moby, libnetwork/resolvconf).
@@ -21,7 +22,6 @@ RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
 RESOLVED_STUB = "127.0.0.53"
 # What dockerd gives containers when only loopback servers are left; up to 27.x on every network.
 FALLBACK = ("8.8.8.8", "8.8.4.4")
-HUB = "registry-1.docker.io"
 HOST_TIMEOUT = 1.5  # seconds; as long as the question from a container gets
 
 

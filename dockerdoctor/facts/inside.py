@@ -16,7 +16,7 @@ from typing import Any
 
 from dockerdoctor.facts.containers import LABEL
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import FALLBACK, HUB, ContainerResolvers, HostResolver, is_loopback
+from dockerdoctor.facts.dns import FALLBACK, ContainerResolvers, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import client
 from dockerdoctor.facts.firewall import Firewall
@@ -25,6 +25,7 @@ from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer, Host
 from dockerdoctor.incontainer import ask
 from dockerdoctor.measure import Unmeasured, probe
+from dockerdoctor.web import HUB
 
 # From create to answer takes half a second on an idle host; a dead nameserver adds its own timeout.
 DEADLINE = 8.0

@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ClientConfig
+from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.facts.proxy import ProxySettings
 from dockerdoctor.host import Host
 from dockerdoctor.measure import probe
+from dockerdoctor.web import DEFAULT_PORTS, HUB, parse_proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,28 @@ def host_name(url: str) -> str:
     return ""
 
 
+def proxy_targets(settings: ProxySettings | None, info: EngineInfo | None) -> tuple[tuple[str, int, str, float], ...]:
+    """Where containers must get to: their proxies; without any, the daemon's, and a registry that it guards."""
+    if settings is None:
+        return ()
+    own = [s.value for s in (*settings.client, *settings.dockerfile) if s.kind != "NO_PROXY"]
+    daemon = [s.value for k, s in settings.in_daemon.items() if k != "NO_PROXY"]
+    found = [(p.host, p.port) for value in own or daemon if not isinstance(p := parse_proxy(value), str)]
+    if daemon and not own:
+        for url in (info.mirrors if info else ()) or (f"https://{HUB}",):
+            parts = urlsplit(url)
+            found.append((parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 443)))
+    return tuple((host, port, "", 0.0) for host, port in dict.fromkeys(found))
+
+
 @probe()
-def wanted(host: Host, config: DaemonJson | None, client: ClientConfig | None) -> Wanted:
+def wanted(
+    host: Host,
+    config: DaemonJson | None,
+    client: ClientConfig | None,
+    proxies: ProxySettings | None,
+    info: EngineInfo | None,
+) -> Wanted:
     """Gather the questions: a resolver that serves an inside network alone knows these names and no public ones."""
     listed = (config.settings or {}).get("registry-mirrors") if config else ()
     urls = [str(u) for u in listed] if isinstance(listed, list) else []
@@ -45,4 +68,7 @@ def wanted(host: Host, config: DaemonJson | None, client: ClientConfig | None) -
         if line.startswith(("search", "domain"))
         for word in line.split()[1:2]
     ]
-    return Wanted(tuple(dict.fromkeys(n for n in (*map(host_name, urls), *search) if n and n != ".")))
+    return Wanted(
+        tuple(dict.fromkeys(n for n in (*map(host_name, urls), *search) if n and n != ".")),
+        proxy_targets(proxies, info),
+    )
