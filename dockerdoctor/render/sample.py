@@ -24,7 +24,7 @@ from dockerdoctor.model import Severity, Status
 from dockerdoctor.render import Format
 from dockerdoctor.render.json import SCHEMA_VERSION, result
 from dockerdoctor.render.terminal import FAIL_MARKS, MARKS, Options, as_text, heading, root_cause
-from dockerdoctor.sample.model import SampleReport, Verdict
+from dockerdoctor.sample.model import BUILD, SampleReport, Verdict
 
 
 def render_text(report: SampleReport, options: Options) -> str:
@@ -35,12 +35,12 @@ def render_text(report: SampleReport, options: Options) -> str:
 def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:
     yield heading(report.endpoint, report.engine)
     yield Text("")
-    yield _stages(report)
+    yield _stages(report, options)
     failure = report.failure
     if failure:
         yield Text("")
         yield from _failure(failure, report, options)
-    if report.notes and (failure or options.verbose):
+    if report.notes and (options.verbose or (failure and failure.stage is BUILD)):
         yield Text("")
         yield Text("The build was given:", style="dim")
         yield from (Padding(Text(note, style="dim"), (0, 0, 0, 2)) for note in report.notes)
@@ -48,13 +48,15 @@ def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:
     yield _summary(report)
 
 
-def _stages(report: SampleReport) -> Table:
+def _stages(report: SampleReport, options: Options) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1, overflow="fold")
     table.add_column(no_wrap=True, justify="right")
     for verdict in report.verdicts:
+        if verdict.finding.status is Status.SKIP and not options.verbose:
+            continue
         mark, style = _mark(verdict)
         seconds = f"{verdict.seconds:.1f} s" if verdict.seconds >= 0.05 else ""
         dim = "dim" if verdict.finding.status is Status.SKIP else ""

@@ -162,7 +162,7 @@ class Holder:
     """Who has a port of the host."""
 
     what: str  # "container web (8fc990912a14)", "process nginx (pid 812)", "a process that only root can name"
-    how: str  # what makes it let go
+    step: str  # towards a free port, for a person
     seen: Evidence
 
 
@@ -172,7 +172,17 @@ def port_taken(port: int, holder: Holder | None, free: int) -> Finding:
         f"port {port} is taken by {holder.what}" if holder else f"port {port} is taken",
         *([holder.seen] if holder else ()),
         cause=f"Two cannot listen on port {port} of one host: the engine could not publish the sample there.",
-        fix=(f"doctor run-sample --port {free}", *((f"# or free the port: {holder.how}",) if holder else ())),
+        fix=(f"doctor run-sample --port {free}", *((f"# {holder.step}",) if holder else ())),
+        because=(),
+    )
+
+
+def no_network(name: str) -> Finding:
+    """Say that there is no such network."""
+    return failed(
+        f"there is no network {name}",
+        cause="The sample was to join a network that this engine does not have.",
+        fix=(f"docker network create {name}",),
         because=(),
     )
 

@@ -49,7 +49,7 @@ def container_holder(port: int, running: Iterable[Mapping[str, Any]]) -> Holder 
     name, short = str(found["Names"][0]).lstrip("/"), str(found["Id"])[:12]
     return Holder(
         f"container {name} ({short})",
-        f"docker stop {name}",
+        f"or free the port: docker stop {name}",
         Evidence("docker ps", f"{short}  {found.get('Image')}  {name}  0.0.0.0:{port}"),
     )
 
@@ -64,9 +64,11 @@ def process_holder(host: Host, port: int) -> Holder | None:
                     for fd in host.listdir(f"/proc/{pid}/fd")
                 ):
                     seen = Evidence(f"/proc/{pid}/cmdline", " ".join(host.cmdline(pid))[:200])
-                    return Holder(f"process {host.comm(pid)} (pid {pid})", f"kill {pid}", seen)
-            how = "" if host.is_root else "run as root to see which process it is"
-            return Holder("a process that is not ours to see", how, Evidence(path, f"a socket listens on port {port}"))
+                    return Holder(f"process {host.comm(pid)} (pid {pid})", f"or free the port: kill {pid}", seen)
+            seen = Evidence(path, f"a socket listens on port {port}")
+            return Holder(
+                "a process of another user", f"or see which process it is, as root: ss -ltnp 'sport = :{port}'", seen
+            )
     return None
 
 

@@ -22,7 +22,16 @@ from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import FactsView, measure, required_probes
 from dockerdoctor.model import Evidence, Finding, Report, Status
 from dockerdoctor.sample import port, source
-from dockerdoctor.sample.judge import BuildLog, Holder, build_failed, meaning, page_missing, page_parts, port_taken
+from dockerdoctor.sample.judge import (
+    BuildLog,
+    Holder,
+    build_failed,
+    meaning,
+    no_network,
+    page_missing,
+    page_parts,
+    port_taken,
+)
 from dockerdoctor.sample.model import (
     BASE_IMAGE,
     BUILD,
@@ -47,6 +56,8 @@ from dockerdoctor.sample.surroundings import Surroundings, public_authorities, s
 
 # What a run starts carries this label, so that the next one finds what a kill left behind.
 LABEL = "io.dockerdoctor.sample"
+# Another one for the image: containers have their image's labels, and a person's own container is none of ours.
+IMAGE_LABEL = f"{LABEL}.image"
 CONTAINER_PORT = 80
 # Creating and starting take half a second; an engine under load takes many times that.
 ENGINE_PATIENCE = 60.0  # seconds
@@ -296,7 +307,7 @@ class SampleRun:
                 custom_context=True,
                 tag=source.IMAGE,
                 buildargs=self.given.arguments,
-                labels={LABEL: ""},
+                labels={IMAGE_LABEL: ""},
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -307,7 +318,7 @@ class SampleRun:
                 for line in self.build.hear(event):
                     self.progress.say(line)
         except TooLate:
-            stream.hang_up()
+            self._end_build(stream)
             return build_failed(self.build, late=f"not done within {self.wishes.timeout:g} s")
         if self.build.error or not self.build.image:
             self.build.error = self.build.error or "the engine ended the build without a word"
@@ -316,6 +327,10 @@ class SampleRun:
         short = self.image.removeprefix("sha256:")[:12]
         cached = f", {self.build.cached} of {self.build.steps} steps from the cache" if self.build.cached else ""
         return passed(f"{source.IMAGE} is {short}{cached}")
+
+    def _end_build(self, stream: Stream) -> None:
+        for event in stream.hang_up():
+            self.build.hear(event)
 
     def start(self) -> Finding:
         """Create and start as `docker run -p` does."""
@@ -338,6 +353,8 @@ class SampleRun:
             said = self._said(no)
             if "already" in said and (taken := self._port_taken(api)):
                 return taken
+            if f"network {self.wishes.network} not found" in said:
+                return no_network(self.wishes.network)
             otherwise = "The engine could not start the container, for the reason that it gives."
             return failed(f"the container did not start: {said}", cause=meaning([said], otherwise))
         return passed(f"{self.container[:12]} on {self.wishes.network or 'the default bridge'}")
@@ -413,7 +430,7 @@ class SampleRun:
     def clean_up(self) -> Finding:
         """Stop and remove what this run started; the image stays unless it is not wanted."""
         for stream in self.streams:
-            stream.hang_up()
+            self._end_build(stream)
         if not (ping := self.facts.of(DaemonPing)) or not ping.answered:
             return skipped("nothing was started")
         api = self._api()
@@ -440,7 +457,7 @@ class SampleRun:
             # Ours of an earlier run, untagged by this one's; refused where it is in use or has another tag.
             with contextlib.suppress(*self.refusals):
                 image = api.inspect_image(self.previous)
-                if LABEL in (image["Config"].get("Labels") or {}) and not image.get("RepoTags"):
+                if IMAGE_LABEL in (image["Config"].get("Labels") or {}) and not image.get("RepoTags"):
                     api.remove_image(self.previous)
         if not self.image:
             for layer in reversed(self.build.layers):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-# How long the engine may take to notice that we hung up.
+# How long the engine may take to notice that we hung up, and to kill what it ran for us.
 SETTLE = 5.0  # seconds
 
 
@@ -76,9 +76,21 @@ class Stream:
                 return
             yield event
 
-    def hang_up(self) -> None:
-        """End the call, and wait until the engine has noticed."""
-        for response in self.responses:
-            with contextlib.suppress(AttributeError, OSError):
-                response.raw.connection.sock.shutdown(socket.SHUT_RDWR)
-        self._thread.join(SETTLE)
+    def hang_up(self) -> tuple[dict[str, Any], ...]:
+        """
+        End the call, and give what the engine said until it had noticed.
+
+        First only our half of the connection: the engine cancels what it does for us, and says how that ends. Then the
+        rest, for an engine that does not.
+        """
+        for how in (socket.SHUT_WR, socket.SHUT_RDWR):
+            if self._thread.is_alive():
+                for response in self.responses:
+                    with contextlib.suppress(AttributeError, OSError):
+                        response.raw.connection.sock.shutdown(how)
+                self._thread.join(SETTLE if self.responses else 0)
+        said = []
+        with contextlib.suppress(Empty):
+            while not isinstance(event := self._events.get_nowait(), End):
+                said.append(event)
+        return tuple(said)

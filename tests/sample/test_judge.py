@@ -128,7 +128,7 @@ def test_telling_lines_are_the_last_where_none_is_an_error():
 
 
 def test_port_taken_needs_no_diagnosis():
-    holder = Holder("process nginx (pid 812)", "kill 812", Evidence("/proc/812/cmdline", "nginx"))
+    holder = Holder("process nginx (pid 812)", "or free the port: kill 812", Evidence("/proc/812/cmdline", "nginx"))
     finding = port_taken(4000, holder, 4001)
     assert finding.summary == "port 4000 is taken by process nginx (pid 812)"
     assert finding.fix[0] == "doctor run-sample --port 4001"
