@@ -10,9 +10,12 @@ import http.client
 import os
 import pwd
 import shutil
+import signal
 import socket
 import stat
 import subprocess
+import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +33,8 @@ CHUNK = 64 << 10
 MAX_BODY_BYTES = 32 << 20
 MISSING_COMMAND = 127  # as sh(1) says it
 TIMED_OUT = 124  # as timeout(1) says it
+# Ctrl-C, kill, and a closed terminal or a lost ssh session.
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,18 @@ class DnsAnswer:
     def silent(self) -> bool:
         """Whether nothing that speaks DNS was reached."""
         return not self.outcome.isupper() or self.outcome.startswith("E")
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file's bytes, and all else of it that a replacement must keep."""
+
+    data: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    xattrs: tuple[tuple[str, bytes], ...] = ()  # ACLs and SELinux labels are among them
+    mtime_ns: int = 0  # 0: the time of writing
 
 
 class UnixHTTPConnection(http.client.HTTPConnection):
@@ -262,7 +279,9 @@ class Host:
         path = f"{self.env.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
         return shutil.which(name, path=path) or ""
 
-    def run(self, *argv: str, timeout: float = 3.0, stdin: str = "", env: Mapping[str, str] | None = None) -> Completed:
+    def run(
+        self, *argv: str, timeout: float = 3.0, stdin: str | bytes = "", env: Mapping[str, str] | None = None
+    ) -> Completed:
         """Run a command without a shell, in the C locale; it is killed at its timeout with all that it started."""
         program = self.which(argv[0]) if "/" not in argv[0] else argv[0]
         if not program:
@@ -280,7 +299,7 @@ class Host:
         except OSError as no:
             return Completed(126, "", f"{program}: {no.strerror}")
         try:
-            out, err = process.communicate(stdin.encode(), timeout=timeout)
+            out, err = process.communicate(stdin.encode() if isinstance(stdin, str) else stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, 9)
@@ -411,6 +430,78 @@ class Host:
         return docker.APIClient(base_url=url, version=version, timeout=timeout, tls=tls)  # type: ignore[arg-type]  # a float is fine
 
     # -- changes, for fixes only --------------------------------------------------------------------------------
+
+    def real_path(self, path: str) -> str:
+        """Follow symbolic links to where a file lies, or would lie."""
+        return f"/{self.path(path).resolve().relative_to(self.root.resolve())}"
+
+    def file_state(self, path: str) -> FileState | None:
+        """Read a file with all that a replacement must keep; None when there is none; raises OSError."""
+        target = self.path(path)
+        try:
+            status = target.stat()
+        except FileNotFoundError:
+            return None
+        xattrs: tuple[tuple[str, bytes], ...] = ()
+        with contextlib.suppress(OSError):  # a filesystem without them
+            xattrs = tuple((name, os.getxattr(target, name)) for name in os.listxattr(target))
+        return FileState(
+            self.read_bytes(path), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, xattrs, status.st_mtime_ns
+        )
+
+    def put_file(self, path: str, state: FileState) -> None:
+        """Make a file be exactly this, or leave it as it was: no reader and no power cut ever sees half of it."""
+        target = self.path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder: rename(2) is atomic within one filesystem only.
+        fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(state.data)
+                file.flush()
+                os.fchown(fd, state.uid, state.gid)
+                os.fchmod(fd, state.mode)
+                for key, value in state.xattrs:
+                    os.setxattr(fd, key, value)
+                if state.mtime_ns:
+                    os.utime(fd, ns=(state.mtime_ns, state.mtime_ns))
+                os.fsync(fd)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        self._sync_folder(target.parent)
+
+    def remove_file(self, path: str) -> None:
+        """Remove a file, for good even after a power cut; one that is not there is no error."""
+        target = self.path(path)
+        target.unlink(missing_ok=True)
+        self._sync_folder(target.parent)
+
+    @staticmethod
+    def _sync_folder(folder: Path) -> None:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Ignore Ctrl-C and polite kills: what puts things back must not itself be cut short."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        held = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS}
+        try:
+            yield
+        finally:
+            for number, handler in held.items():
+                signal.signal(number, handler)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before asking again."""
+        time.sleep(seconds)
 
     @contextlib.contextmanager
     def lock(self, path: str) -> Iterator[None]:

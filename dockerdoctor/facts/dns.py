@@ -58,21 +58,6 @@ class HostResolver:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A nameserver that could be given to containers, and who says so."""
-
-    server: str
-    source: str  # "/run/systemd/resolve/resolv.conf", "dnsmasq: /etc/dnsmasq.conf:3", "NetworkManager", "DHCP lease"
-
-
-@dataclass(frozen=True, slots=True)
-class Upstreams:
-    """The host's real nameservers: those behind systemd-resolved, dnsmasq or NetworkManager; best first."""
-
-    candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class HostDns:
     """Every nameserver of interest, asked from the host over both transports with dnspython."""
 

@@ -20,6 +20,7 @@ from dockerdoctor.facts import (
     registry,
     routes,
     storage,
+    upstreams,
     wanted,
 )
 from dockerdoctor.measure import Probe
@@ -36,6 +37,7 @@ AREAS: tuple[ModuleType, ...] = (
     forwarding,
     firewall,
     dns,
+    upstreams,
     proxy,
     registry,
     listeners,

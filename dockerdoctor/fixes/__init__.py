@@ -1,0 +1,1 @@
+"""Fixes: a pure plan, and one transaction that applies it or puts everything back."""
