@@ -20,7 +20,9 @@ from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.inside import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
-from dockerdoctor.host import Host
+from dockerdoctor.facts.upstreams import usable
+from dockerdoctor.fixes.dns import Verdict
+from dockerdoctor.host import INTERRUPTIONS, Host
 from dockerdoctor.measure import Facts
 from dockerdoctor.model import Check, Severity
 from dockerdoctor.render import FORMATS, Format
@@ -159,6 +161,50 @@ def run_sample(
     raise typer.Exit(report.exit_status)
 
 
+def _nameserver(given: list[str] | None) -> list[str]:
+    for server in given or ():
+        if not usable(server):
+            raise typer.BadParameter(f"{server!r} is no address that a container could ask")
+    return given or []
+
+
+@app.command("fix-dns")
+def fix_dns_command(
+    write: Annotated[
+        bool, typer.Option("--write", help="Do it: write, restart dockerd, prove it or put back.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+    restart: Annotated[bool, typer.Option("--restart/--no-restart", help="Restart dockerd, and prove it.")] = True,
+    dns: Annotated[
+        list[str] | None, typer.Option(metavar="IP", help="Consider this nameserver too.", callback=_nameserver)
+    ] = None,
+    output_format: Annotated[Format, typer.Option("--format", help="Of the outcome.")] = Format.TEXT,
+    host_url: HostOption = "",
+    context: ContextOption = "",
+) -> None:
+    """Give containers nameservers that answer them; without --write, show what would be done."""
+    if write and not yes and not sys.stdin.isatty():
+        talk("nobody can be asked: there is no terminal; nothing was changed. Add --yes to go ahead.")
+        raise typer.Exit(ExitStatus.USAGE)
+    # Examinations do without all this.
+    from dockerdoctor.fixes.fix_dns import Order, fix_dns  # noqa: PLC0415
+    from dockerdoctor.render.fix import FIX_FORMATS, plan_text  # noqa: PLC0415
+
+    _on_linux()
+    options = options_for(verbose=False, every=False)
+
+    def agreed(plan: Verdict) -> bool:
+        if not yes:
+            typer.echo(plan_text(plan, options), err=True, nl=False)
+        return yes or typer.confirm("Go ahead?", err=True)
+
+    verdict = fix_dns(
+        Host(), Settings(host_url, context), Order(write, restart, tuple(dns or ())), agreed=agreed, observe=talk
+    )
+    typer.echo(FIX_FORMATS[output_format](verdict, options), nl=False)
+    raise typer.Exit(verdict.ending.exit_status)
+
+
 @app.command()
 def version() -> None:
     """Show the doctor's version."""
@@ -173,7 +219,7 @@ def _interrupted(*_: object) -> None:
 def main() -> None:
     """Run the command; every way out has its documented exit code."""
     # Ctrl-C and SIGTERM unwind alike, so that nothing is left behind; click would make an exit status 1 of the first.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in INTERRUPTIONS:
         signal.signal(number, _interrupted)
     try:
         app(standalone_mode=True)

@@ -307,6 +307,10 @@ class Host:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.2)
             return Completed(TIMED_OUT, "", f"{argv[0]}: no answer within {timeout:g} s")
+        except BaseException:  # interrupted
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
+            raise
         return Completed(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
     # -- processes ----------------------------------------------------------------------------------------------
@@ -446,7 +450,12 @@ class Host:
         with contextlib.suppress(OSError):  # a filesystem without them
             xattrs = tuple((name, os.getxattr(target, name)) for name in os.listxattr(target))
         return FileState(
-            self.read_bytes(path), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, xattrs, status.st_mtime_ns
+            self.read_bytes(path),
+            stat.S_IMODE(status.st_mode),
+            status.st_uid,
+            status.st_gid,
+            xattrs,
+            status.st_mtime_ns,
         )
 
     def put_file(self, path: str, state: FileState) -> None:

@@ -1,0 +1,114 @@
+"""Nameservers tried from where they will be used: new containers on both kinds of network."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.inside import DEADLINE, Lab, Questions, View, probe_lab, view
+from dockerdoctor.host import DnsAnswer, Host
+from dockerdoctor.measure import Unmeasured
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What new containers got from their own nameservers and from those that they might be given."""
+
+    bridge: View
+    user: View
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The places that could be asked from."""
+        return tuple(v for v in (self.bridge, self.user) if v.asked)
+
+    def answers(self, server: str) -> tuple[tuple[str, DnsAnswer], ...]:
+        """What one server said over UDP, and from which place."""
+        return tuple((v.place, a) for v in self.views for a in v.said(server, "udp"))
+
+    def serves(self, server: str) -> bool:
+        """Whether a server did its work in every place; for any of the names, since an inside one knows no outside."""
+        return bool(self.views) and all(answers(v, server) for v in self.views)
+
+    @property
+    def well(self) -> bool:
+        """Whether names resolve without delay in every place that could be asked from."""
+        return bool(self.views) and all(well(v) for v in self.views)
+
+    def or_else(self, other: Trial) -> Trial:
+        """The better of two trials, question by question: one lost packet must not condemn a server."""
+        return Trial(_merged(self.bridge, other.bridge), _merged(self.user, other.user))
+
+
+def answers(place: View, server: str) -> bool:
+    """Whether a server did its work there. Over UDP: what only TCP reaches is of no use to a C library."""
+    return any(a.ok for a in place.said(server, "udp"))
+
+
+def well(place: View) -> bool:
+    """
+    Whether a C library there resolves names without delay (resolv.conf(5)).
+
+    It asks in order, waits five seconds for a silent server, and goes on at once past one that refuses.
+    """
+    for server in place.nameservers:
+        said = place.said(server, "udp")
+        if any(a.ok for a in said):
+            return True
+        if not said or any(a.outcome == "timeout" for a in said):
+            return False
+    return False
+
+
+def _merged(first: View, second: View) -> View:
+    if not (first.asked and second.asked):
+        return first if first.asked else second
+    return replace(second, dns=(*first.dns, *second.dns))
+
+
+def try_servers(
+    host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, servers: Iterable[str], names: Iterable[str]
+) -> Trial:
+    """Ask from a new container on the default bridge and from one on a new network, at once."""
+    import docker.errors  # noqa: PLC0415 - heavy
+    import requests  # noqa: PLC0415
+
+    questions = Questions(servers=tuple(servers), names=tuple(names))
+    views: dict[str, View] = {}
+
+    def asked(place: str, work: Callable[[], dict[str, Any]]) -> None:
+        try:
+            views[place] = view(place, work())
+        except Unmeasured as no:
+            views[place] = View(place, error=no.reason)
+        except (docker.errors.DockerException, requests.RequestException, OSError) as no:
+            views[place] = View(place, error=str(getattr(no, "explanation", "") or no))
+
+    def on_new_network(lab: Lab) -> dict[str, Any]:
+        api = lab.connect()
+        network = lab.make_network(api)
+        api.close()
+        return lab.ask(network, questions)
+
+    late = f"no answer within {DEADLINE:g} s"
+    try:
+        with probe_lab(host, endpoint, ping) as lab:
+            threads = [
+                threading.Thread(
+                    target=asked, args=("default bridge", lambda: lab.ask("bridge", questions)), daemon=True
+                ),
+                threading.Thread(target=asked, args=("user network", lambda: on_new_network(lab)), daemon=True),
+            ]
+            end = time.monotonic() + DEADLINE
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(max(0.0, end - time.monotonic()))
+    except (docker.errors.DockerException, requests.RequestException, OSError) as no:
+        late = f"no probe container could be made: {getattr(no, 'explanation', '') or no}"
+    bridge, user = (views.get(p) or View(p, error=late) for p in ("default bridge", "user network"))
+    return Trial(bridge, user)

@@ -1,0 +1,263 @@
+"""`doctor fix-dns` from start to end: measure, plan, ask, apply, prove."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dockerdoctor.diagnose import examine_host
+from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
+from dockerdoctor.facts.dns import HUB, HostResolver
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings
+from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, Installed, Units
+from dockerdoctor.facts.probes import PROBES
+from dockerdoctor.facts.trial import Trial, try_servers, well
+from dockerdoctor.facts.upstreams import Upstreams
+from dockerdoctor.facts.wanted import Wanted
+from dockerdoctor.fixes.accepted import refusal
+from dockerdoctor.fixes.daemon_json import NotAnObject, blank, decode, layout, with_list
+from dockerdoctor.fixes.dns import Ending, Impact, Verdict, candidates, choose, diff_of, impact, what_containers_got
+from dockerdoctor.fixes.transaction import (
+    Change,
+    Daemon,
+    NotRestarted,
+    Refused,
+    RollbackFailed,
+    StillSick,
+    apply,
+)
+from dockerdoctor.host import FileState, Host
+from dockerdoctor.measure import FactsView, measure, required_probes
+
+NEEDED = (
+    *(ChosenEndpoint, DaemonPing, DaemonJson, DaemonProcess, Units, Installed, EngineInfo),
+    *(HostResolver, Upstreams, Wanted, Containers),
+)
+# Where distributions keep flags for dockerd outside its unit.
+FLAG_FILES = ("/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker")
+# A network just made needs a moment; a proof that fails for longer is none.
+PROOF_DEADLINE = 20.0  # seconds
+PROOF_PAUSE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the person at the command line asked for."""
+
+    write: bool = False
+    restart: bool = True
+    named: tuple[str, ...] = ()  # --dns
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done."""
+
+    verdict: Verdict  # as it is shown
+    change: Change
+    daemon: Daemon | None  # None: nobody told us how to restart it
+    places: frozenset[str]  # where containers could be asked from, and must resolve names afterwards
+    names: tuple[str, ...]
+
+
+def fix_dns(
+    host: Host,
+    settings: Settings,
+    order: Order,
+    *,
+    agreed: Callable[[Verdict], bool],
+    observe: Callable[[str], None] = lambda _: None,
+) -> Verdict:
+    """Find nameservers that answer containers and, when asked to and `agreed`, give them to all new containers."""
+    if order.write and not host.is_root:
+        again = ("sudo", "doctor", "fix-dns", "--write", *(w for s in order.named for w in ("--dns", s)))
+        return Verdict(Ending.REFUSED, "only root may change the daemon's configuration", next=(shlex.join(again),))
+    facts, _ = measure(required_probes(PROBES, NEEDED), host, {Settings: settings})
+    try:
+        plan = _plan(host, facts, order, observe)
+        if isinstance(plan, Verdict):
+            return plan
+        if not order.write:
+            return plan.verdict
+        if not agreed(plan.verdict):
+            return replace(plan.verdict, ending=Ending.DECLINED, reason="nothing was changed")
+        return _carry_out(host, facts, plan, order, observe)
+    except Refused as no:
+        return Verdict(Ending.REFUSED, no.reason, next=no.manual)
+    except Sick as no:
+        causes = examine_host(host, settings)
+        return replace(no.verdict, causes=causes if causes.root_causes else None)
+
+
+class Sick(Exception):  # noqa: N818 - it is an answer, not an error
+    """Refused, and the checks are to say why."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.reason)
+        self.verdict = verdict
+
+
+def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], None]) -> Plan | Verdict:
+    endpoint, ping, config = facts.of(ChosenEndpoint), facts.of(DaemonPing), facts.of(DaemonJson)
+    if endpoint and not endpoint.local:
+        raise Refused(f"the engine at {endpoint.url} is on another host", "# run doctor fix-dns there")
+    if config:
+        _refuse_what_cannot_be_edited(host, facts, config)
+    if not (endpoint and ping and config and ping.answered):
+        raise Sick(Verdict(Ending.REFUSED, f"the engine does not answer ({ping.outcome if ping else 'not asked'})"))
+    info = facts.of(EngineInfo)
+    if info and info.rootless:
+        raise Refused(
+            "this engine runs rootless, with a configuration of its own",
+            '# put "dns" into ~/.config/docker/daemon.json',
+            "systemctl --user restart docker",
+        )
+    found, wanted = facts.of(Upstreams), facts.of(Wanted)
+    names = (HUB, *(wanted.names if wanted else ()))
+    present = config.dns
+    ranked = candidates(
+        present,
+        config.path,
+        found.candidates if found else (),
+        order.named,
+        found.gateways if found else (),
+    )
+    servers = tuple(c.server for c, _ in ranked)
+    observe(f"asking {len(servers)} nameservers from new containers")
+    trial = try_servers(host, endpoint, ping, servers, names)
+    if not trial.well:
+        # Once more: what is silent twice is silent.
+        trial = trial.or_else(try_servers(host, endpoint, ping, servers, names))
+    verdict = Verdict(Ending.PLANNED, seen=what_containers_got(trial), path=config.path)
+    if not trial.views:
+        raise Sick(replace(verdict, ending=Ending.REFUSED, reason="no container could be started to ask from"))
+    if trial.well:
+        return replace(verdict, ending=Ending.NOTHING_TO_DO, reason="names resolve in containers")
+    verdict = replace(verdict, tried=choose(ranked, trial, order.named))
+    if not verdict.servers:
+        raise Sick(replace(verdict, ending=Ending.REFUSED, reason="no nameserver answers containers"))
+    return _planned(host, facts, config, verdict, trial, names)
+
+
+def _planned(
+    host: Host, facts: FactsView, config: DaemonJson, verdict: Verdict, trial: Trial, names: tuple[str, ...]
+) -> Plan:
+    path = host.real_path(config.path)
+    before = host.file_state(path)
+    after = with_list(before.data if before else b"", "dns", verdict.servers)
+    change = Change(path, before, replace(before, data=after, mtime_ns=0) if before else FileState(after))
+    if not change.needed and verdict.servers == trial.bridge.nameservers:
+        reason = (
+            f"containers have {', '.join(verdict.servers)}, which answers when asked, and still do not resolve names"
+        )
+        raise Sick(replace(verdict, ending=Ending.REFUSED, reason=reason))
+    installed, running, info = facts.of(Installed), facts.of(Containers), facts.of(EngineInfo)
+    no = refusal(host, installed, config.flags, after) if installed else ""
+    if no:
+        reason = f"dockerd would not start with {path}, whatever its nameservers: {no}"
+        raise Sick(replace(verdict, ending=Ending.REFUSED, reason=reason))
+    return Plan(
+        replace(
+            verdict,
+            path=path,
+            diff=diff_of(path, before.data if before else None, after),
+            impact=impact(running.running if running else (), live_restore=bool(info and info.live_restore)),
+            next=("doctor fix-dns --write",),
+        ),
+        change,
+        daemon_of(host, facts),
+        frozenset(v.place for v in trial.views),
+        names,
+    )
+
+
+def _refuse_what_cannot_be_edited(host: Host, facts: FactsView, config: DaemonJson) -> None:
+    if config.problem:
+        raise Refused(f"{config.path} cannot be read ({config.problem})", "# run as root")
+    text = decode(host.read_bytes(config.path))[0] if config.exists else ""
+    try:
+        if not blank(text):
+            layout(text)
+    except NotAnObject as no:
+        raise Refused(
+            f"{config.path}:{no.line}:{no.column} is not JSON: {no.reason}",
+            f"# correct {config.path}; `doctor check` shows how",
+            "doctor fix-dns",
+        ) from None
+    units = facts.of(Units)
+    planned = tuple(units.docker.exec_start[-1].split()) if units and units.docker.exec_start else ()
+    flagged = flag_values(config.flags, "dns") or flag_values(planned, "dns")
+    if flagged:
+        where = ", ".join(flag_places(host, units)) or "the command that starts it"
+        raise Refused(
+            f"dockerd is given --dns {' '.join(flagged)} by {where}: with “dns” in {config.path} too it would not start",
+            f"# change or remove --dns in {where}",
+            *(("systemctl daemon-reload", "systemctl restart docker") if units and units.systemd else ()),
+            "doctor fix-dns",
+        )
+
+
+def flag_places(host: Host, units: Units | None) -> tuple[str, ...]:
+    """Where --dns is written down: "/etc/systemd/system/docker.service.d/dns.conf:3"."""
+    files = (*((units.docker.fragment, *units.docker.drop_ins) if units else ()), *FLAG_FILES)
+    return tuple(
+        f"{path}:{number}"
+        for path in files
+        if path
+        for number, line in enumerate(host.text(path).splitlines(), 1)
+        if flag_values(tuple(line.replace('"', " ").replace("'", " ").split()), "dns")
+        and not line.lstrip().startswith(("#", ";"))
+    )
+
+
+def daemon_of(host: Host, facts: FactsView) -> Daemon | None:
+    """Find out how this daemon is restarted; None when it was not started by a service manager that we know."""
+    endpoint, units = facts.of(ChosenEndpoint), facts.of(Units)
+    if not endpoint:
+        return None
+    if units and units.systemd:
+        if units.docker.load != "loaded" or units.docker.active not in {"active", "activating", "reloading"}:
+            return None
+        loaded = [u.name for u in (units.docker, units.socket) if u.load == "loaded"]
+        return Daemon(
+            endpoint.socket_path, ("systemctl", "reset-failed", *loaded), ("systemctl", "restart", units.docker.name)
+        )
+    if host.exists("/etc/init.d/docker") and host.which("service"):
+        return Daemon(endpoint.socket_path, (), ("service", "docker", "restart"))
+    return None
+
+
+def _carry_out(host: Host, facts: FactsView, plan: Plan, order: Order, observe: Callable[[str], None]) -> Verdict:
+    endpoint, ping = facts[ChosenEndpoint], facts[DaemonPing]
+    verdict = plan.verdict
+    daemon = plan.daemon if order.restart else None
+    remains = plan.daemon.commands if plan.daemon else ("# restart dockerd the way it was started",)
+
+    def proof() -> None:
+        end = host.clock() + PROOF_DEADLINE
+        while True:
+            trial = try_servers(host, endpoint, ping, (), plan.names)
+            if plan.places <= {v.place for v in trial.views if well(v)}:
+                return
+            if host.clock() > end:
+                said = "; ".join(f"{place}: {what}" for place, what in what_containers_got(trial))
+                raise StillSick(f"names still do not resolve in new containers ({said})")
+            host.sleep(PROOF_PAUSE)
+
+    try:
+        backup = apply(plan.change, host, daemon, proof, observe)
+    except RollbackFailed as no:
+        return replace(verdict, ending=Ending.STRANDED, reason=no.reason, backup=no.backup, next=no.commands)
+    except (OSError, NotRestarted, StillSick) as no:
+        return replace(verdict, ending=Ending.ROLLED_BACK, reason=str(no), next=_after_rollback(verdict.impact, daemon))
+    done = replace(verdict, backup=backup, next=verdict.impact.afterwards if verdict.impact else ())
+    if not daemon:
+        reason = "written; dockerd reads it when it is restarted"
+        return replace(done, ending=Ending.WRITTEN, reason=reason, next=(*remains, *done.next))
+    return replace(done, ending=Ending.APPLIED, reason="names resolve in new containers")
+
+
+def _after_rollback(met: Impact | None, daemon: Daemon | None) -> tuple[str, ...]:
+    return met.afterwards if met and daemon else ()
