@@ -10,7 +10,7 @@ from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.inside import DEADLINE, Lab, Questions, View, probe_lab, view
-from dockerdoctor.host import DnsAnswer, Host
+from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured
 
 
@@ -26,13 +26,14 @@ class Trial:
         """The places that could be asked from."""
         return tuple(v for v in (self.bridge, self.user) if v.asked)
 
-    def answers(self, server: str) -> tuple[tuple[str, DnsAnswer], ...]:
-        """What one server said over UDP, and from which place."""
-        return tuple((v.place, a) for v in self.views for a in v.said(server, "udp"))
+    def answers(self, server: str) -> tuple[tuple[str, str, float], ...]:
+        """The best that one server said over UDP in each place: (place, outcome, seconds)."""
+        best = ((v.place, sorted(v.said(server, "udp"), key=lambda a: (not a.ok, a.seconds))) for v in self.views)
+        return tuple((place, said[0].outcome, said[0].seconds) for place, said in best if said)
 
     def serves(self, server: str) -> bool:
         """Whether a server did its work in every place; for any of the names, since an inside one knows no outside."""
-        return bool(self.views) and all(answers(v, server) for v in self.views)
+        return bool(self.views) and all(served(v, server) for v in self.views)
 
     @property
     def well(self) -> bool:
@@ -44,7 +45,7 @@ class Trial:
         return Trial(_merged(self.bridge, other.bridge), _merged(self.user, other.user))
 
 
-def answers(place: View, server: str) -> bool:
+def served(place: View, server: str) -> bool:
     """Whether a server did its work there. Over UDP: what only TCP reaches is of no use to a C library."""
     return any(a.ok for a in place.said(server, "udp"))
 

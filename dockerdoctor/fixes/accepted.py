@@ -11,7 +11,6 @@ VALIDATES_SINCE = (23,)
 # Before, dockerd reads and checks its file first and its log level next: one that does not exist stops it right there,
 # before it touches anything.
 NO_LEVEL = "none-so-that-dockerd-stops-here"
-STOPPED = "parsing logging level"
 
 
 def refusal(host: Host, installed: Installed, flags: tuple[str, ...], data: bytes) -> str:
@@ -26,7 +25,7 @@ def refusal(host: Host, installed: Installed, flags: tuple[str, ...], data: byte
     guarded = with_no_level(data)
     done = host.run(*argv, *(() if guarded else ("--log-level", NO_LEVEL)), timeout=10, stdin=guarded or data)
     said = done.err or done.out
-    return "" if STOPPED in said else _reason(said)
+    return "" if NO_LEVEL in said else _reason(said)
 
 
 def with_no_level(data: bytes) -> bytes:

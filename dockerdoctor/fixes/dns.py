@@ -11,7 +11,7 @@ from enum import Enum
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.containers import Container
 from dockerdoctor.facts.trial import Trial
-from dockerdoctor.facts.upstreams import Candidate, usable
+from dockerdoctor.facts.upstreams import Candidate, Upstreams, usable
 from dockerdoctor.fixes.daemon_json import decode
 from dockerdoctor.model import Report
 
@@ -47,14 +47,14 @@ class Tried:
 
 
 def candidates(
-    present: Iterable[str], path: str, host: Iterable[Candidate], named: Iterable[str], gateways: Iterable[Candidate]
+    present: Iterable[str], path: str, host: Upstreams | None, named: Iterable[str]
 ) -> tuple[tuple[Candidate, Tier], ...]:
     """Everything worth asking, best first, each once; what no container could use is left out."""
     ranked = [
         *((Candidate(s, path), Tier.PRESENT) for s in present),
-        *((c, Tier.HOST) for c in host),
+        *((c, Tier.HOST) for c in (host.candidates if host else ())),
         *((Candidate(s, "--dns"), Tier.NAMED) for s in named),
-        *((c, Tier.GATEWAY) for c in gateways),
+        *((c, Tier.GATEWAY) for c in (host.gateways if host else ())),
         *((c, Tier.PUBLIC) for c in PUBLIC),
     ]
     first: dict[str, tuple[Candidate, Tier]] = {}
@@ -96,7 +96,7 @@ def choose(ranked: Iterable[tuple[Candidate, Tier]], trial: Trial, named: Iterab
         Tried(
             candidate,
             tier,
-            tuple((place, a.outcome, a.seconds) for place, a in trial.answers(candidate.server)),
+            trial.answers(candidate.server),
             candidate.server in chosen,
             why(candidate, tier),
         )

@@ -14,11 +14,22 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, Installed, Units
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.facts.trial import Trial, try_servers, well
-from dockerdoctor.facts.upstreams import Upstreams
+from dockerdoctor.facts.upstreams import Candidate, Upstreams
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.fixes.accepted import refusal
 from dockerdoctor.fixes.daemon_json import NotAnObject, blank, decode, layout, with_list
-from dockerdoctor.fixes.dns import Ending, Impact, Verdict, candidates, choose, diff_of, impact, what_containers_got
+from dockerdoctor.fixes.dns import (
+    LAST_RESORTS,
+    Ending,
+    Impact,
+    Tier,
+    Verdict,
+    candidates,
+    choose,
+    diff_of,
+    impact,
+    what_containers_got,
+)
 from dockerdoctor.fixes.transaction import (
     Change,
     Daemon,
@@ -30,6 +41,7 @@ from dockerdoctor.fixes.transaction import (
 )
 from dockerdoctor.host import FileState, Host
 from dockerdoctor.measure import FactsView, measure, required_probes
+from dockerdoctor.model import Report
 
 NEEDED = (
     *(ChosenEndpoint, DaemonPing, DaemonJson, DaemonProcess, Units, Installed, EngineInfo),
@@ -87,8 +99,7 @@ def fix_dns(
     except Refused as no:
         return Verdict(Ending.REFUSED, no.reason, next=no.manual)
     except Sick as no:
-        causes = examine_host(host, settings)
-        return replace(no.verdict, causes=causes if causes.root_causes else None)
+        return replace(no.verdict, causes=_without_ourselves(examine_host(host, settings)))
 
 
 class Sick(Exception):  # noqa: N818 - it is an answer, not an error
@@ -97,6 +108,17 @@ class Sick(Exception):  # noqa: N818 - it is an answer, not an error
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
+
+
+def _without_ourselves(report: Report) -> Report:
+    """Leave out the advice to run this very command."""
+    return replace(
+        report,
+        results=tuple(
+            replace(r, finding=replace(r.finding, fix=tuple(step for step in r.finding.fix if "fix-dns" not in step)))
+            for r in report.results
+        ),
+    )
 
 
 def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], None]) -> Plan | Verdict:
@@ -115,29 +137,38 @@ def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], N
             "systemctl --user restart docker",
         )
     found, wanted = facts.of(Upstreams), facts.of(Wanted)
+    ranked = candidates(config.dns, config.path, found, order.named)
+    near, far = ([(c, t) for c, t in ranked if (t in LAST_RESORTS) is last] for last in (False, True))
     names = (HUB, *(wanted.names if wanted else ()))
-    present = config.dns
-    ranked = candidates(
-        present,
-        config.path,
-        found.candidates if found else (),
-        order.named,
-        found.gateways if found else (),
-    )
-    servers = tuple(c.server for c, _ in ranked)
-    observe(f"asking {len(servers)} nameservers from new containers")
-    trial = try_servers(host, endpoint, ping, servers, names)
+
+    def tried(among: list[tuple[Candidate, Tier]], asked_for: tuple[str, ...]) -> Trial:
+        observe(f"asking {', '.join(c.server for c, _ in among) or 'their own nameservers'} from new containers")
+        return try_servers(host, endpoint, ping, (c.server for c, _ in among), asked_for)
+
+    trial = tried(near, names)
     if not trial.well:
         # Once more: what is silent twice is silent.
-        trial = trial.or_else(try_servers(host, endpoint, ping, servers, names))
+        trial = trial.or_else(tried(near, names))
     verdict = Verdict(Ending.PLANNED, seen=what_containers_got(trial), path=config.path)
     if not trial.views:
         raise Sick(replace(verdict, ending=Ending.REFUSED, reason="no container could be started to ask from"))
     if trial.well:
         return replace(verdict, ending=Ending.NOTHING_TO_DO, reason="names resolve in containers")
-    verdict = replace(verdict, tried=choose(ranked, trial, order.named))
+    verdict = replace(verdict, tried=choose(near, trial, order.named))
     if not verdict.servers:
-        raise Sick(replace(verdict, ending=Ending.REFUSED, reason="no nameserver answers containers"))
+        # Strangers are asked for a public name alone, and only now.
+        names = (HUB,)
+        trial = trial.or_else(tried(far, names))
+        verdict = replace(verdict, tried=choose(ranked, trial, order.named))
+    if not verdict.servers:
+        raise Sick(
+            replace(
+                verdict,
+                ending=Ending.REFUSED,
+                reason="no nameserver answers containers",
+                next=("# name one that they can reach: doctor fix-dns --write --dns ADDRESS",),
+            )
+        )
     return _planned(host, facts, config, verdict, trial, names)
 
 
