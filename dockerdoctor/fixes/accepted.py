@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dockerdoctor import jsontext
+from dockerdoctor.facts.daemon_json import Flag
 from dockerdoctor.facts.engine import Installed, version_parts
-from dockerdoctor.fixes.daemon_json import blank, decode, layout
+from dockerdoctor.fixes.daemon_json import decode, outer
 from dockerdoctor.host import Host
+from dockerdoctor.jsontext import Edit
 
 # `dockerd --validate` came with 23.0 (moby/moby#42393).
 VALIDATES_SINCE = (23,)
@@ -13,12 +16,12 @@ VALIDATES_SINCE = (23,)
 NO_LEVEL = "none-so-that-dockerd-stops-here"
 
 
-def refusal(host: Host, installed: Installed, flags: tuple[str, ...], data: bytes) -> str:
+def refusal(host: Host, installed: Installed, flags: tuple[Flag, ...], data: bytes) -> str:
     """Say why dockerd would not start with this file and its flags; empty when it would, or cannot be asked."""
     version = version_parts(installed.dockerd_version)
     if not installed.dockerd or not version:
         return ""
-    argv = [installed.dockerd, *without_file(flags), "--config-file", "/dev/stdin"]
+    argv = [installed.dockerd, *arguments(flags), "--config-file", "/dev/stdin"]
     if version >= VALIDATES_SINCE:
         done = host.run(*argv, "--validate", timeout=10, stdin=data)
         return "" if done.ok else _reason(done.err or done.out)
@@ -30,26 +33,23 @@ def refusal(host: Host, installed: Installed, flags: tuple[str, ...], data: byte
 
 def with_no_level(data: bytes) -> bytes:
     """Put the impossible log level into a file that sets one: there a flag would conflict; empty for other files."""
-    text, encoding, bom = decode(data)
-    levels = () if blank(text) else [m for m in layout(text).items if m.key == "log-level"]
+    text, encoding, mark = decode(data)
+    levels = [m.node for m in outer(text).members if m.key == "log-level"]
     if not levels:
         return b""
-    last = levels[-1]
-    return bom + f'{text[: last.value]}"{NO_LEVEL}"{text[last.end :]}'.encode(encoding, "surrogateescape")
+    changed = jsontext.edited(text, [Edit(levels[-1].start, levels[-1].end, f'"{NO_LEVEL}"')])
+    return mark + changed.encode(encoding, "surrogateescape")
 
 
-def without_file(flags: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out --config-file, in both spellings."""
-    kept: list[str] = []
-    skip = False
+def arguments(flags: tuple[Flag, ...]) -> tuple[str, ...]:
+    """Write the flags of the next start as arguments, all but the file."""
+    words: list[str] = []
     for flag in flags:
-        if skip or flag.startswith("--config-file="):
-            skip = False
-        elif flag == "--config-file":
-            skip = True
-        else:
-            kept.append(flag)
-    return tuple(kept)
+        if flag.name == "--config-file":
+            continue
+        # Long ones with "=": a switch does not take its value from the next word.
+        words += [f"{flag.name}={flag.value}"] if flag.value and flag.name.startswith("--") else [flag.name, flag.value]
+    return tuple(filter(None, words))
 
 
 def _reason(said: str) -> str:

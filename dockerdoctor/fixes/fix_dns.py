@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dockerdoctor.diagnose import examine_host
+from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.containers import Containers
-from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
+from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.dns import HUB, HostResolver
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings
-from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, Installed, Units
+from dockerdoctor.facts.engine import EngineInfo, Installed, Units
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.facts.trial import Trial, try_servers, well
 from dockerdoctor.facts.upstreams import Candidate, Upstreams
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.fixes.accepted import refusal
-from dockerdoctor.fixes.daemon_json import NotAnObject, blank, decode, layout, with_list
+from dockerdoctor.fixes.daemon_json import NotAnObject, decode, outer, with_list
 from dockerdoctor.fixes.dns import (
     LAST_RESORTS,
     Ending,
@@ -42,13 +43,12 @@ from dockerdoctor.fixes.transaction import (
 from dockerdoctor.host import FileState, Host
 from dockerdoctor.measure import FactsView, measure, required_probes
 from dockerdoctor.model import Report
+from dockerdoctor.paste import ready
 
 NEEDED = (
-    *(ChosenEndpoint, DaemonPing, DaemonJson, DaemonProcess, Units, Installed, EngineInfo),
+    *(Caller, ChosenEndpoint, DaemonPing, DaemonJson, StartFlags, Units, Installed, EngineInfo),
     *(HostResolver, Upstreams, Wanted, Containers),
 )
-# Where distributions keep flags for dockerd outside its unit.
-FLAG_FILES = ("/etc/default/docker", "/etc/sysconfig/docker", "/etc/conf.d/docker")
 # A network just made needs a moment; a proof that fails for longer is none.
 PROOF_DEADLINE = 20.0  # seconds
 PROOF_PAUSE = 1.0
@@ -83,23 +83,39 @@ def fix_dns(
     observe: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
     """Find nameservers that answer containers and, when asked to and `agreed`, give them to all new containers."""
-    if order.write and not host.is_root:
-        again = ("sudo", "doctor", "fix-dns", "--write", *(w for s in order.named for w in ("--dns", s)))
-        return Verdict(Ending.REFUSED, "only root may change the daemon's configuration", next=(shlex.join(again),))
     facts, _ = measure(required_probes(PROBES, NEEDED), host, {Settings: settings})
     try:
-        plan = _plan(host, facts, order, observe)
-        if isinstance(plan, Verdict):
-            return plan
-        if not order.write:
-            return plan.verdict
-        if not agreed(plan.verdict):
-            return replace(plan.verdict, ending=Ending.DECLINED, reason="nothing was changed")
-        return _carry_out(host, facts, plan, order, observe)
+        verdict = _verdict(host, facts, order, agreed, observe)
     except Refused as no:
-        return Verdict(Ending.REFUSED, no.reason, next=no.manual)
+        verdict = Verdict(Ending.REFUSED, no.reason, next=no.manual)
     except Sick as no:
-        return replace(no.verdict, causes=_without_ourselves(examine_host(host, settings)))
+        verdict = replace(no.verdict, causes=_without_ourselves(examine_host(host, settings)))
+    caller = facts.of(Caller)
+    return replace(verdict, next=tuple(ready(step, caller) for step in verdict.next)) if caller else verdict
+
+
+def _verdict(
+    host: Host,
+    facts: FactsView,
+    order: Order,
+    agreed: Callable[[Verdict], bool],
+    observe: Callable[[str], None],
+) -> Verdict:
+    if order.write and not host.is_root:
+        raise Refused("only root may change the daemon's configuration", _again(order))
+    plan = _plan(host, facts, order, observe)
+    if isinstance(plan, Verdict):
+        return plan
+    if not order.write:
+        return replace(plan.verdict, next=(_again(order),))
+    if not agreed(plan.verdict):
+        return replace(plan.verdict, ending=Ending.DECLINED, reason="nothing was changed")
+    return _carry_out(host, facts, plan, order, observe)
+
+
+def _again(order: Order) -> str:
+    """The command that does it."""
+    return shlex.join(("doctor", "fix-dns", "--write", *(w for s in order.named for w in ("--dns", s))))
 
 
 class Sick(Exception):  # noqa: N818 - it is an answer, not an error
@@ -184,8 +200,9 @@ def _planned(
             f"containers have {', '.join(verdict.servers)}, which answers when asked, and still do not resolve names"
         )
         raise Sick(replace(verdict, ending=Ending.REFUSED, reason=reason))
-    installed, running, info = facts.of(Installed), facts.of(Containers), facts.of(EngineInfo)
-    no = refusal(host, installed, config.flags, after) if installed else ""
+    installed, start = facts.of(Installed), facts.of(StartFlags)
+    running, info = facts.of(Containers), facts.of(EngineInfo)
+    no = refusal(host, installed, start.flags if start else (), after) if installed else ""
     if no:
         reason = f"dockerd would not start with {path}, whatever its nameservers: {no}"
         raise Sick(replace(verdict, ending=Ending.REFUSED, reason=reason))
@@ -195,7 +212,6 @@ def _planned(
             path=path,
             diff=diff_of(path, before.data if before else None, after),
             impact=impact(running.running if running else (), live_restore=bool(info and info.live_restore)),
-            next=("doctor fix-dns --write",),
         ),
         change,
         daemon_of(host, facts),
@@ -209,38 +225,27 @@ def _refuse_what_cannot_be_edited(host: Host, facts: FactsView, config: DaemonJs
         raise Refused(f"{config.path} cannot be read ({config.problem})", "# run as root")
     text = decode(host.read_bytes(config.path))[0] if config.exists else ""
     try:
-        if not blank(text):
-            layout(text)
+        outer(text)
     except NotAnObject as no:
-        raise Refused(
-            f"{config.path}:{no.line}:{no.column} is not JSON: {no.reason}",
-            f"# correct {config.path}; `doctor check` shows how",
-            "doctor fix-dns",
+        raise Sick(
+            Verdict(
+                Ending.REFUSED,
+                f"{config.path}:{no.line}:{no.column} is not JSON that could be edited: {no.reason}",
+                path=config.path,
+                next=(f"# correct {config.path}, then:", "doctor fix-dns --write"),
+            )
         ) from None
-    units = facts.of(Units)
-    planned = tuple(units.docker.exec_start[-1].split()) if units and units.docker.exec_start else ()
-    flagged = flag_values(config.flags, "dns") or flag_values(planned, "dns")
-    if flagged:
-        where = ", ".join(flag_places(host, units)) or "the command that starts it"
+    start = facts.of(StartFlags)
+    given = [flag for flag in (start.flags if start else ()) if flag.name == "--dns"]
+    if given:
+        places = ", ".join(dict.fromkeys(f"{f.source}:{f.line}" if f.line else f.source for f in given))
         raise Refused(
-            f"dockerd is given --dns {' '.join(flagged)} by {where}: with “dns” in {config.path} too it would not start",
-            f"# change or remove --dns in {where}",
-            *(("systemctl daemon-reload", "systemctl restart docker") if units and units.systemd else ()),
-            "doctor fix-dns",
+            f"dockerd is given --dns {' '.join(f.value for f in given)} by {places}: "
+            f"with “dns” in {config.path} too it would not start",
+            f"# change or remove --dns in {places}, then:",
+            *(("systemctl daemon-reload",) if start and start.unit else ()),
+            *(daemon.commands if (daemon := daemon_of(host, facts)) else ("# restart dockerd",)),
         )
-
-
-def flag_places(host: Host, units: Units | None) -> tuple[str, ...]:
-    """Where --dns is written down: "/etc/systemd/system/docker.service.d/dns.conf:3"."""
-    files = (*((units.docker.fragment, *units.docker.drop_ins) if units else ()), *FLAG_FILES)
-    return tuple(
-        f"{path}:{number}"
-        for path in files
-        if path
-        for number, line in enumerate(host.text(path).splitlines(), 1)
-        if flag_values(tuple(line.replace('"', " ").replace("'", " ").split()), "dns")
-        and not line.lstrip().startswith(("#", ";"))
-    )
 
 
 def daemon_of(host: Host, facts: FactsView) -> Daemon | None:

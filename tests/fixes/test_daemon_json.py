@@ -76,8 +76,8 @@ def test_utf16():
 @pytest.mark.parametrize(
     ("text", "line", "column"),
     [
-        ('{"debug": true,}', 1, 16),
-        ('{\n  "debug": true\n  "bip": ""\n}', 3, 3),
+        ('{"debug": true,}', 1, 15),
+        ('{\n  "debug": true\n  "bip": ""\n}', 2, 16),
         ("[]", 1, 1),
         ('{"debug": True}', 1, 11),
         ('{"mtu": NaN}', 1, 9),
