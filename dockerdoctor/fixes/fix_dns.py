@@ -10,7 +10,7 @@ from dockerdoctor.diagnose import examine_host
 from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
-from dockerdoctor.facts.dns import HUB, HostResolver
+from dockerdoctor.facts.dns import HostResolver
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings
 from dockerdoctor.facts.engine import EngineInfo, Installed, Units
 from dockerdoctor.facts.probes import PROBES
@@ -44,6 +44,7 @@ from dockerdoctor.host import FileState, Host
 from dockerdoctor.measure import FactsView, measure, required_probes
 from dockerdoctor.model import Report
 from dockerdoctor.paste import ready
+from dockerdoctor.web import HUB
 
 NEEDED = (
     *(Caller, ChosenEndpoint, DaemonPing, DaemonJson, StartFlags, Units, Installed, EngineInfo),
