@@ -334,12 +334,18 @@ class Host:
         """Seconds since the epoch."""
         return time.time()
 
-    def dial(self, host: str, port: int, timeout: float = 2.0) -> Dial:
-        """Open a TCP connection and close it."""
+    def dial(self, host: str, port: int, timeout: float = 2.0, stay: float = 0.0) -> Dial:
+        """Open a TCP connection and close it; "closed" when the other side hangs up while we `stay` (seconds)."""
         began = time.monotonic()
+        outcome = "ok"
         try:
-            socket.create_connection((host, port), timeout).close()
-            outcome = "ok"
+            with socket.create_connection((host, port), timeout) as sock:
+                if stay:
+                    sock.settimeout(stay)
+                    with contextlib.suppress(TimeoutError):
+                        outcome = "ok" if sock.recv(1) else "closed"
+        except ConnectionResetError:
+            outcome = "closed"
         except OSError as no:
             outcome = failure_name(no)
         return Dial(f"{host}:{port}", outcome, round(time.monotonic() - began, 4))

@@ -26,7 +26,7 @@ class PortBinding:
     container_port: int
     protocol: str
     host_ip: str
-    host_port: int
+    host_port: int  # 0 where Docker chooses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Container:
     extra_hosts: tuple[str, ...] = ()
     wanted_ports: tuple[PortBinding, ...] = ()  # HostConfig.PortBindings: what it asks for, running or not
     log_driver: str = ""
+    runtime: str = ""  # "runc", "nvidia"; one with a network stack of its own is "runsc"
+    created: str = ""
 
     @property
     def running(self) -> bool:
@@ -132,12 +134,17 @@ def mask_env(name: str, value: str) -> str:
     return "***" if value and SECRET_NAME.search(name) else mask_url(value)
 
 
+def _number(port: Any) -> int:
+    """A wanted port may be a range ("8000-8010") or empty: any will do, as 0 says."""
+    return int(port) if str(port).isdigit() else 0
+
+
 def _bindings(table: Any) -> tuple[PortBinding, ...]:
     found: list[PortBinding] = []
     for key, hosts in (table or {}).items():
         port, _, protocol = str(key).partition("/")
         found.extend(
-            PortBinding(int(port), protocol or "tcp", b.get("HostIp") or "", int(b.get("HostPort") or 0))
+            PortBinding(int(port), protocol or "tcp", b.get("HostIp") or "", _number(b.get("HostPort")))
             for b in hosts or ()
         )
     return tuple(found)
@@ -182,6 +189,8 @@ def _inspected(data: dict[str, Any], status: str) -> Container:
         extra_hosts=tuple(hostc.get("ExtraHosts") or ()),
         wanted_ports=_bindings(hostc.get("PortBindings")),
         log_driver=str((hostc.get("LogConfig") or {}).get("Type") or ""),
+        runtime=str(hostc.get("Runtime") or ""),
+        created=str(data.get("Created") or ""),
     )
 
 
