@@ -18,7 +18,7 @@ from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.endpoint import Settings
-from dockerdoctor.facts.inside import sweep_abandoned
+from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.facts.upstreams import usable
 from dockerdoctor.fixes.dns import Verdict

@@ -13,7 +13,7 @@ from dockerdoctor.examine import examine
 from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo, EngineVersion
-from dockerdoctor.facts.inside import sweep_abandoned
+from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Facts, FactsView, measure, required_probes

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
-from dockerdoctor.facts.inside import DEADLINE, Lab, Questions, View, probe_lab, view
+from dockerdoctor.facts.inside import View, view
+from dockerdoctor.facts.probe_container import DEADLINE, Lab, Questions, probe_lab
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured
 

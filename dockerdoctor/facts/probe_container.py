@@ -1,0 +1,254 @@
+"""Containers that ask questions: made of nothing but the host's own Python, labelled, and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from dockerdoctor.facts.containers import LABEL
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.engine import client
+from dockerdoctor.host import Host
+from dockerdoctor.incontainer import ask
+from dockerdoctor.measure import Unmeasured
+from dockerdoctor.web import HUB
+
+# From create to answer takes half a second on an idle host; a dead nameserver adds its own timeout.
+DEADLINE = 8.0
+# Removing takes a quarter of a second; an engine that needs longer than this is left to the next run's sweep.
+CLOSING = 3.0
+ANSWER_WITHIN = 2.5  # seconds that the questions get
+LISTEN_PORT = 8080  # inside the container; any would do
+CONTAINER_LIFE = 7  # seconds after which a container that nobody stopped ends by itself
+# A container a minute old belongs to a doctor that was killed.
+STALE_AFTER = 60.0
+SYSTEM_PYTHON = "/usr/bin/python3"
+EMPTY_TAR = b"\0" * 10240
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked in every place; see `dockerdoctor.incontainer.ask.answer`."""
+
+    servers: tuple[str, ...] = ()
+    names: tuple[str, ...] = (HUB,)
+    lookups: tuple[str, ...] = ()
+    exchanges: tuple[tuple[str, int, str, float], ...] = ()  # host, port, what to send, patience in seconds
+    pings: tuple[tuple[str, int], ...] = ()
+    own: bool = True  # the place's own nameservers too
+    deadline: float = ANSWER_WITHIN
+
+    def payload(self) -> dict[str, Any]:
+        """As the script reads it."""
+        return {
+            "dns": {"servers": list(self.servers), "names": list(self.names), "own": self.own},
+            "lookups": list(self.lookups),
+            "exchanges": [list(e) for e in self.exchanges],
+            "pings": [list(p) for p in self.pings],
+            "deadline": self.deadline,
+        }
+
+
+@dataclass(eq=False)
+class Lab:
+    """What one run of probe containers needs, and all that it must remove again."""
+
+    host: Host
+    connect: Callable[[], Any]  # a new API client; one per thread
+    bindable: bool = True  # the engine sees this host's files
+    run_id: str = field(default_factory=lambda: secrets.token_hex(4))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    made: dict[str, str] = field(default_factory=dict)  # what must be removed: id or name → "container" | ...
+    closed: threading.Event = field(default_factory=threading.Event)
+    abandoned: bool = False
+
+    def __post_init__(self) -> None:  # noqa: D105 - a thread needs its object
+        self.sweeping = threading.Thread(target=self._sweep, daemon=True)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Marks everything as ours, and when it was made."""
+        return {LABEL: self.run_id, f"{LABEL}.created": str(int(self.host.clock()))}
+
+    def image(self, api: Any) -> str:
+        """Import an image of nothing, once: the interpreter comes from the host, so that nothing need be pulled."""
+        name = f"dockerdoctor-probe:{self.run_id}"
+        with self.lock:
+            if name not in self.made:
+                changes = [f"LABEL {key}={value}" for key, value in self.labels.items()]
+                repository, _, tag = name.partition(":")
+                api.import_image_from_data(EMPTY_TAR, repository=repository, tag=tag, changes=changes)
+                self.made[name] = "image"
+        return name
+
+    def body(self, api: Any) -> tuple[str, str, list[str]]:
+        """Image, interpreter and the host's folders it needs: the host's own Python, or else that of a local image."""
+        if self.bindable:
+            folders = [f for f in ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin") if self.host.exists(f)]
+            if self.host.exists(SYSTEM_PYTHON):
+                return self.image(api), SYSTEM_PYTHON, folders
+            prefix = sys.base_prefix
+            program = str(getattr(sys, "_base_executable", sys.executable))
+            return self.image(api), program, [*folders, *([] if prefix.startswith("/usr") else [prefix])]
+        for listed in api.images():
+            for tag in listed.get("RepoTags") or ():
+                if tag.rpartition("/")[2].startswith("python:"):
+                    return tag, "python3", []
+        raise Unmeasured(
+            "this engine cannot borrow this host's Python, and no local image has one",
+            how="docker pull python:3.13-slim",
+        )
+
+    def ask(
+        self,
+        network: str,
+        questions: Questions,
+        *,
+        publish: int = 0,
+        started: Callable[[], None] = lambda: None,
+        answered: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """
+        Run one container and return its answers; it is removed before this returns.
+
+        With `publish`, the container listens and is published on that port of the host. `started` is called once it
+        runs, and `answered` with the answers before it is removed. Raises docker.errors.APIError and OSError.
+        """
+        api, container = self.connect(), ""
+        try:
+            image, program, folders = self.body(api)
+            said = questions.payload()
+            if publish:
+                said |= {"listen": LISTEN_PORT, "token": self.run_id, "linger": CONTAINER_LIFE}
+            config = api.create_host_config(
+                binds=[f"{folder}:{folder}:ro" for folder in folders],
+                network_mode=network,
+                cap_drop=["ALL"],
+                read_only=True,
+                security_opt=["no-new-privileges", "label=disable"],
+                log_config={"type": "json-file", "config": {}},
+                port_bindings={LISTEN_PORT: ("0.0.0.0", publish)} if publish else None,  # noqa: S104 - that is the question
+            )
+            container = api.create_container(
+                image,
+                [program, "-I", "-S", "-c", inspect.getsource(ask), json.dumps(said)],
+                host_config=config,
+                labels=self.labels,
+                ports=[LISTEN_PORT] if publish else None,
+                # Docker's proxy settings for containers must not redirect our own questions.
+                environment={"no_proxy": "*", "NO_PROXY": "*"},
+                entrypoint="",
+            )["Id"]
+            self.made[container] = "container"
+            output = api.attach(container, stdout=True, stderr=True, stream=True, logs=False)
+            api.start(container)
+            started()
+            text = ""
+            for chunk in output:
+                text += chunk.decode("utf-8", "replace")
+                if text.endswith("\n"):
+                    break
+            try:
+                answer = dict(json.loads(text.splitlines()[-1]))
+            except (ValueError, IndexError):
+                raise Unmeasured(f"the probe container said: {text.strip()[-300:] or 'nothing'}") from None
+            answered(answer)
+            return answer
+        finally:
+            self.remove(api, container)
+            api.close()
+
+    def make_network(self, api: Any) -> str:
+        """Create the temporary user-defined network; returns its name."""
+        name = f"dockerdoctor-{self.run_id}"
+        api.create_network(name, driver="bridge", labels=self.labels)
+        self.made[name] = "network"
+        return name
+
+    def remove(self, api: Any, name: str) -> None:
+        """Remove one thing that was made; what the engine refuses is left to the next run's sweep."""
+        kind = self.made.pop(name, "")
+        with contextlib.suppress(Exception):
+            if kind == "container":
+                api.remove_container(name, force=True, v=True)
+            elif kind == "network":
+                api.remove_network(name)
+            elif kind == "image":
+                api.remove_image(name, force=True)
+
+    def sweep(self, api: Any) -> None:
+        """Remove what a killed run left behind, and of this run whatever is left once it is abandoned."""
+
+        def ours(labels: dict[str, str] | None) -> bool:
+            labels = labels or {}
+            created = labels.get(f"{LABEL}.created", "0")
+            age = self.host.clock() - float(created if created.isdigit() else 0)
+            return age > STALE_AFTER or (labels.get(LABEL) == self.run_id and self.abandoned)
+
+        listings: tuple[tuple[Callable[[], Any], str], ...] = (
+            (lambda: api.containers(all=True, filters={"label": LABEL}), "container"),
+            (lambda: api.networks(filters={"label": LABEL}), "network"),
+            (lambda: api.images(filters={"label": LABEL}), "image"),
+        )
+        for listed, kind in listings:
+            with contextlib.suppress(Exception):
+                for item in listed():
+                    if ours(item.get("Labels")):
+                        self.made[item["Id"]] = kind
+                        self.remove(api, item["Id"])
+
+    def close(self) -> None:
+        """Remove network and image, and wait for the sweep; containers have gone with their answers."""
+        removing = [threading.Thread(target=self._remove, args=(name,), daemon=True) for name in tuple(self.made)]
+        for thread in removing:
+            thread.start()
+        for thread in (*removing, self.sweeping):
+            thread.join(DEADLINE)
+        LABS.discard(self)
+        self.closed.set()
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(Exception), contextlib.closing(self.connect()) as api:
+            self.remove(api, name)
+
+    def _sweep(self) -> None:
+        with contextlib.suppress(Exception), contextlib.closing(self.connect()) as api:
+            self.sweep(api)
+
+
+# Labs in use: what overdue probes hold must be removed by the main thread before it exits.
+LABS: set[Lab] = set()
+
+
+def open_lab(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Lab:
+    """A place to run probe containers in; `close` it."""
+    lab = Lab(host, lambda: client(host, endpoint, ping, DEADLINE), bindable=endpoint.local)
+    LABS.add(lab)
+    # Looking for what a killed run left behind costs three calls: they are made while the containers start.
+    lab.sweeping.start()
+    return lab
+
+
+@contextlib.contextmanager
+def probe_lab(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Iterator[Lab]:
+    """A place to run probe containers in; everything is removed on leaving."""
+    lab = open_lab(host, endpoint, ping)
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+def sweep_abandoned() -> None:
+    """Wait for labs that are being closed, and remove what is left of those that are not; for the main thread's exit."""
+    for lab in tuple(LABS):
+        if not lab.closed.wait(CLOSING):
+            lab.abandoned = True
+            lab._sweep()  # noqa: SLF001 - ours
