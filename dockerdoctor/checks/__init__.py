@@ -5,6 +5,7 @@ from types import ModuleType
 from dockerdoctor.checks import (
     addresses,
     chains,
+    containers,
     daemon_json,
     daemon_keys,
     daemon_state,
@@ -33,6 +34,7 @@ AREAS: tuple[ModuleType, ...] = (
     addresses,
     chains,
     firewall,
+    containers,
     reach,
     dns,
     proxy,

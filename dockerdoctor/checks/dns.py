@@ -96,6 +96,13 @@ def line_of(config: DaemonJson, key: str) -> str:
     return config.path
 
 
+def dark(inside: Inside) -> Finding | None:
+    """Say so when no probe container could be asked: silence from nowhere is no verdict."""
+    if inside.views:
+        return None
+    return unknown(f"no probe container could be asked: {inside.bridge.error}")
+
+
 @check(
     "dns.resolv-conf",
     title="The host's /etc/resolv.conf leads to nameservers",
@@ -223,6 +230,8 @@ def udp_blocked(inside: Inside, host: HostDns | None) -> Finding:
     Why it matters: look-ups time out although the server is there; `dig +tcp` works and misleads.
     How to fix: let UDP to port 53 pass.
     """
+    if unasked := dark(inside):
+        return unasked
     for v in inside.views:
         for server in dict.fromkeys(a.server for a in v.dns):
             udp, tcp = v.said(server, "udp"), v.said(server, "tcp")
@@ -257,6 +266,8 @@ def input_firewall(inside: Inside, host: HostDns, routes: Routes) -> Finding:
     Why it matters: the host resolves, containers time out, and Docker's own rules all look right.
     How to fix: admit port 53 from Docker's bridges.
     """
+    if unasked := dark(inside):
+        return unasked
     own = [s for s in dict.fromkeys(a.server for v in inside.views for a in v.dns) if routes.owns(s)]
     if not own:
         return skipped("no nameserver of containers runs on this host")
@@ -295,6 +306,8 @@ def forward_firewall(
     Why it matters: the host resolves with the very server that containers cannot reach.
     How to fix: let port 53 from Docker's bridges pass.
     """
+    if unasked := dark(inside):
+        return unasked
     servers, _ = given(config, resolver)
     far = [s for s in servers if not routes.owns(s) and works(both(host, s))]
     if not far:
@@ -331,6 +344,8 @@ def server_dead(inside: Inside, host: HostDns, resolver: HostResolver | None, co
     Why it matters: nothing in a container resolves, while the host is well.
     How to fix: give containers servers that answer.
     """
+    if unasked := dark(inside):
+        return unasked
     servers, source = given(config, resolver)
     usable = [s for s in servers if not is_loopback(s)]
     if source == "Docker's fallback" or not usable:
@@ -381,6 +396,8 @@ def loopback_fallback(inside: Inside, resolver: HostResolver, config: DaemonJson
     local dnsmasq or unbound, resolves everything.
     How to fix: give containers the server behind the local resolver.
     """
+    if unasked := dark(inside):
+        return unasked
     if config and config.dns:
         return skipped(f"{config.path} says which nameservers containers get")
     if resolver.for_containers:
@@ -421,6 +438,8 @@ def first_server_slow(
     Why it matters: everything works, and every look-up takes seconds: builds crawl, health checks time out.
     How to fix: put a server that answers first.
     """
+    if unasked := dark(inside):
+        return unasked
     servers, source = given(config, resolver)
     if len(servers) < 2:
         return skipped("containers are given a single nameserver")
@@ -460,6 +479,8 @@ def stale_container(running: ContainerResolvers, inside: Inside, host: HostDns |
     Why it matters: after a VPN, a new network or a changed daemon.json, old containers no longer resolve, new ones do.
     How to fix: restart the container; recreate it when it was started with --dns.
     """
+    if unasked := dark(inside):
+        return unasked
     if not running.all:
         return skipped("no container runs")
     asked = [c for c in running.all if any(both(v, s) for v in inside.views for s in (*c.own, *c.servers))]
@@ -514,8 +535,8 @@ def containers_resolve(inside: Inside) -> Finding:
     second.
     How to fix: see what explains it.
     """
-    if not inside.views:
-        return unknown(f"no probe container could be asked: {inside.bridge.error}")
+    if unasked := dark(inside):
+        return unasked
     sick = [v for v in inside.views if not works(a for s in v.nameservers for a in both(v, s))]
     lines = [seen(v.said(s, "udp"), v.place) for v in inside.views for s in v.nameservers if v.said(s, "udp")] + [
         Evidence(f"getaddrinfo {x.name}, from the {v.place}", f"{x.outcome} after {x.seconds:.1f} s")

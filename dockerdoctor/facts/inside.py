@@ -168,7 +168,9 @@ def questions_for(
     )
 
 
-@probe(deadline=DEADLINE + 1, upstream=("engine.reachable", "engine.responsive"), starts_container=True)
+@probe(
+    deadline=DEADLINE + 1, upstream=("engine.reachable", "engine.responsive", "containers.start"), starts_container=True
+)
 def inside(
     host: Host,
     endpoint: ChosenEndpoint,
@@ -185,6 +187,8 @@ def inside(
 
     Answers are given on before the containers are removed: that goes on while they are judged (`sweep_abandoned`).
     """
+    if not ping.answered:
+        raise Unmeasured("the engine does not answer")
     questions = questions_for(resolver, config, routes, wanted, running)
     survey = Survey(open_lab(host, endpoint, ping), questions, routes.source if routes and endpoint.local else "")
     try:

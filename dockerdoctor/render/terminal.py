@@ -171,18 +171,27 @@ def root_cause(root: Result, report: Report, options: Options) -> Iterator[Rende
             Padding(Text(step, style="dim" if step.startswith("#") else "cyan"), (0, 0, 0, 2)) for step in finding.fix
         ]
     inner.append(Text.assemble((root.check.id, "dim"), ("  ", ""), (root.check.docs, "dim")))
-    symptoms = report.symptoms_of(root.check.id)
-    if symptoms and not (options.all or options.verbose):
-        names = ", ".join(s.check.id for s in symptoms)
-        inner.append(
-            Text(f"{len(symptoms)} more follow{'s' if len(symptoms) == 1 else ''} from this: {names}", style="dim")
-        )
-    for symptom in symptoms if options.all or options.verbose else ():
-        inner.append(_line(symptom))
-        inner += [
-            Padding(Text.assemble((f"{e.source}: ", "dim"), e.saw), (0, 0, 0, 2)) for e in symptom.finding.evidence
-        ]
+    inner += _symptoms(report.symptoms_of(root.check.id), options)
     yield Padding(Group(*inner), (0, 0, 0, 2))
+
+
+def _symptoms(symptoms: tuple[Result, ...], options: Options) -> Iterator[RenderableType]:
+    """What follows from a cause: what fails too, and how much could not be examined."""
+    failing = [s for s in symptoms if s.finding.status is Status.FAIL]
+    dark = [s for s in symptoms if s.finding.status is not Status.FAIL]
+    if options.all or options.verbose:
+        for symptom in failing:
+            yield _line(symptom)
+            for e in symptom.finding.evidence:
+                yield Padding(Text.assemble((f"{e.source}: ", "dim"), e.saw), (0, 0, 0, 2))
+        yield from _unknown(dark, options)
+        return
+    if failing:
+        follow = "follows" if len(failing) == 1 else "follow"
+        names = ", ".join(s.check.id for s in failing)
+        yield Text(f"{len(failing)} more {follow} from this: {names}", style="dim")
+    if dark:
+        yield Text(f"{_many(len(dark), 'check', 'checks')} could not be made because of this", style="dim")
 
 
 def _unknown(unknown: list[Result], options: Options) -> Iterator[RenderableType]:

@@ -1,0 +1,46 @@
+"""Whether a container can be started at all."""
+
+from __future__ import annotations
+
+from dockerdoctor.checks.reach import NETWORK_TROUBLE
+from dockerdoctor.examine import check, failed, passed, unknown
+from dockerdoctor.facts.inside import Inside
+from dockerdoctor.model import Evidence, Finding, Severity
+
+
+@check(
+    "containers.start",
+    title="A container can be started",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/daemon/troubleshoot/",
+    upstream=(
+        "storage.read-only",
+        "storage.space",
+        "storage.inodes",
+        "network.bridge",
+        "network.bridge-address",
+        "network.docker-chains",
+        "network.address-pools",
+    ),
+)
+def start(inside: Inside) -> Finding:
+    """
+    The doctor starts containers of its own to ask questions from inside; they need no image and no registry.
+
+    Why it matters: when these do not start, none does.
+    How to fix: the engine's message says what failed; the daemon's log says more.
+    """
+    if inside.views:
+        return passed(f"a container started on the {' and the '.join(v.place for v in inside.views)}")
+    lines = tuple(Evidence(f"docker run, on the {v.place}", v.error) for v in (inside.bridge, inside.user))
+    message = inside.bridge.error
+    if message.startswith("no answer within"):
+        return unknown(f"the probe containers did not answer: {message}", *lines)
+    if NETWORK_TROUBLE.search(message):
+        return unknown("what keeps a container's network from being set up is judged elsewhere", *lines)
+    return failed(
+        f"no container can be started: {message}",
+        *lines,
+        cause="The engine answers, but fails to start a container from nothing but the host's own Python.",
+        fix=("# the daemon's own words, which may say more:", "journalctl -u docker.service -n 50 --no-pager"),
+    )
