@@ -40,6 +40,10 @@ def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:
     if failure:
         yield Text("")
         yield from _failure(failure, report, options)
+    for other in (v for v in report.verdicts if v.failed and v is not failure):
+        yield Text("")
+        yield Text(f"And `{other.stage.id}`:", style="bold")
+        yield _own(other)
     if report.notes and (options.verbose or (failure and failure.stage is BUILD)):
         yield Text("")
         yield Text("The build was given:", style="dim")
@@ -80,7 +84,6 @@ def _mark(verdict: Verdict) -> tuple[str, str]:
 def _failure(failure: Verdict, report: SampleReport, options: Options) -> Iterator[RenderableType]:
     """Say the host's cause where there is one, and below it what the stage itself saw."""
     roots = report.root_causes
-    finding = failure.finding
     if roots and report.diagnosis:
         yield Text(f"Why `{failure.stage.id}` failed:", style="bold")
         for root in roots:
@@ -89,15 +92,21 @@ def _failure(failure: Verdict, report: SampleReport, options: Options) -> Iterat
         yield Text(f"What `{failure.stage.id}` itself saw:", style="bold")
     else:
         yield Text(f"Why `{failure.stage.id}` failed:", style="bold")
+    yield _own(failure)
+    if report.diagnosis and not roots:
+        yield Text("")
+        yield Text("`doctor check` finds nothing else wrong with this host.", style="dim")
+
+
+def _own(verdict: Verdict) -> Padding:
+    """Show what the stage saw, and what it advises."""
+    finding = verdict.finding
     inner: list[RenderableType] = [Text(finding.cause)] if finding.cause else []
     inner += [Text.assemble((f"{e.source}: ", "dim"), e.saw) for e in finding.evidence]
     if finding.fix:
         inner += [Text(""), Text("To fix it:", style="bold")]
         inner += [Padding(Text(s, style="dim" if s.startswith("#") else "cyan"), (0, 0, 0, 2)) for s in finding.fix]
-    yield Padding(Group(*inner), (0, 0, 0, 2))
-    if report.diagnosis and not roots:
-        yield Text("")
-        yield Text("`doctor check` finds nothing else wrong with this host.", style="dim")
+    return Padding(Group(*inner), (0, 0, 0, 2))
 
 
 def _summary(report: SampleReport) -> Text:

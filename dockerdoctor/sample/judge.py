@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dockerdoctor.examine import failed, passed
-from dockerdoctor.model import Evidence, Finding
+from dockerdoctor.model import Evidence, Finding, Report, Status
 
 NO_REDIS = "<i>cannot connect to Redis, counter disabled</i>"
 GREETING = "<h3>Hello World!</h3>"
 CACHED = " ---> Using cache"
+# The second is a quarrel with itself over a container that it was told to remove twice.
+ENGINES_OWN = (" --->", "Removing intermediate container", "Error removing intermediate container")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 # What pip and the engine say, and what it means. The first that matches counts: what comes first is nearer the cause.
@@ -52,6 +54,10 @@ def meaning(texts: Iterable[str], otherwise: str) -> str:
     return next((words for pattern, words in MEANINGS.items() if re.search(pattern, text)), otherwise)
 
 
+# As Flask's own server says it.
+LOOPBACK_ONLY = re.compile(r"Running on http://(?:127\.|localhost|\[::1\])")
+
+
 @dataclass
 class BuildLog:
     """What a build said so far, one event of the engine's stream after the other."""
@@ -63,6 +69,7 @@ class BuildLog:
     layers: list[str] = field(default_factory=list)  # images that this build made
     image: str = ""
     error: str = ""
+    retrying: bool = False  # pip could not reach what it wants, and tries again: for a minute or more
     rest: str = ""  # of a line that is not whole yet
 
     def hear(self, event: dict[str, object]) -> tuple[str, ...]:
@@ -87,12 +94,13 @@ class BuildLog:
                 self.layers.append(made.group(1))
         elif line.strip():
             self.cached += line == CACHED
+            self.retrying = self.retrying or "Retrying (Retry(" in line
             self.lines.append(line)
 
 
 def telling(lines: Sequence[str], most: int = 5) -> tuple[str, ...]:
     """Choose the lines that say why a step failed: the first warning, and the errors; else the last lines."""
-    said = [line.strip() for line in lines if not line.startswith(" --->")]
+    said = [line.strip() for line in lines if not line.startswith(ENGINES_OWN)]
     warned = [line for line in said if "WARNING" in line and "root user" not in line][:1]
     errors = [line for line in said if re.search(r"\bERROR\b|[Ee]rror:|Exception", line) and line not in warned]
     chosen = (*warned, *errors[-(most - len(warned)) :]) if errors else tuple(said[-most:])
@@ -101,17 +109,27 @@ def telling(lines: Sequence[str], most: int = 5) -> tuple[str, ...]:
 
 def build_failed(log: BuildLog, *, late: str = "") -> Finding:
     """Say which step failed, why, and what that means; `late` where it was ended for taking too long."""
-    command = log.step.partition(" : ")[2] or "the first step"
-    lines = telling(log.lines)
-    evidence = [Evidence(log.step.partition(" : ")[0] or "build", line) for line in lines]
-    message = late or log.error
-    texts = [*log.lines, message]
-    otherwise = f"`{command}` did not succeed in the build container." if log.step else "The engine refused the build."
+    step, _, command = log.step.partition(" : ")
+    # "The command '/bin/sh -c pip ...' returned a non-zero code: 1": which command, the step tells.
+    code = re.search(r"returned a non-zero code: (\d+)", log.error)
+    error = f"it exited with status {code.group(1)}" if code else log.error
+    texts = [*log.lines, log.error]
+    otherwise = f"`{command}` did not succeed in the build container." if command else "The engine refused the build."
     return failed(
-        f"{command}: {message}" if late else f"{command} failed: {message}",
-        *evidence,
+        f"{command or 'the build'}: {late or error}",
+        *(Evidence(step or "build", line) for line in telling(log.lines)),
         cause=meaning(texts, otherwise),
     )
+
+
+# Where one of these fails, no container of this host can fetch anything, and pip's next tries will be no better.
+HOPELESS = {"dns.containers-resolve": "containers cannot resolve names", "network.egress": "containers reach nothing"}
+
+
+def hopeless(report: Report) -> str:
+    """Say why waiting for pip is of no use, judging by what was measured of this host; empty where it may be."""
+    unwell = {r.check.id for r in report.results if r.finding.status is Status.FAIL}
+    return next((why for check, why in HOPELESS.items() if check in unwell), "")
 
 
 def page_parts(page: str, short_id: str, *, redis_expected: str = "") -> tuple[Finding, Finding, Finding]:
@@ -196,6 +214,14 @@ def page_missing(url: str, last: str, tries: int, seconds: float, state: str, lo
             f"the application ended: {state}",
             *evidence,
             cause=f"The application itself failed: {logs[-1]}" if logs else "The application ended without a word.",
+        )
+    alone = next((line for line in logs if LOOPBACK_ONLY.search(line)), "")
+    if alone and not any("0.0.0.0" in line for line in logs):  # noqa: S104 - it is read, not bound
+        return failed(
+            f"no page from {url}: the application listens on the container's loopback only",
+            *evidence,
+            cause="A published port leads to the container's address on its network, never to its loopback.",
+            fix=("# in sample_app/app.py: app.run(host='0.0.0.0', port=80)",),
         )
     return failed(
         f"no page from {url} within {seconds:.0f} s: {last}",

@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from dockerdoctor import __version__
-from dockerdoctor.diagnose import endpoint_of, engine_of, examine_host, now
+from dockerdoctor.diagnose import endpoint_of, engine_of, examine_host, now, pasteable
 from dockerdoctor.examine import failed, passed, skipped
+from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing, Settings
 from dockerdoctor.facts.engine import EngineInfo, EngineVersion, client
 from dockerdoctor.facts.probes import PROBES
@@ -26,6 +27,7 @@ from dockerdoctor.sample.judge import (
     BuildLog,
     Holder,
     build_failed,
+    hopeless,
     meaning,
     no_network,
     page_missing,
@@ -65,6 +67,8 @@ ENGINE_PATIENCE = 60.0  # seconds
 PAGE_PATIENCE = 30.0
 PAGE_LIMIT = 1 << 16  # bytes; the page has 140
 STOP_PATIENCE = 3
+# A person waits for this at Ctrl-C; a frozen engine must not keep them.
+CLEANUP_PATIENCE = 10.0
 
 
 @contextlib.contextmanager
@@ -116,7 +120,7 @@ class SampleRun:
                 self._go_through()
             finally:
                 with held_back():
-                    self._judge(CLEANUP, self.clean_up)
+                    self._judge(CLEANUP, self.clean_up_or_tell)
         return self._report(began)
 
     def _go_through(self) -> None:
@@ -147,7 +151,7 @@ class SampleRun:
         except self.refusals as no:
             said = self._said(no)
             finding = failed(said, cause=meaning([said], "The engine refused, for the reason that it gives."))
-        self.verdicts[stage] = Verdict(stage, finding, time.monotonic() - began)
+        self.verdicts[stage] = Verdict(stage, pasteable(finding, self.facts), time.monotonic() - began)
         if finding.status is not Status.FAIL:
             return True
         if stage is not CLEANUP:
@@ -156,7 +160,7 @@ class SampleRun:
 
     def _diagnose(self, finding: Finding) -> None:
         """Ask what is wrong with the host while everything is as it was, unless the stage itself has measured it."""
-        if finding.because != ():
+        if finding.because != () and not self.diagnosis:
             self.progress.say(f"failed: {finding.summary}")
             self.progress.say("examining this host ...")
             self.diagnosis = examine_host(self.host, self.settings)
@@ -195,6 +199,8 @@ class SampleRun:
     @staticmethod
     def _said(no: Exception) -> str:
         """Give the engine's own message."""
+        if "Read timed out" in str(no):
+            return "the engine did not answer in time"
         explanation = getattr(no, "explanation", None)
         if isinstance(explanation, bytes):
             explanation = explanation.decode("utf-8", "replace")
@@ -216,7 +222,7 @@ class SampleRun:
 
     def find_engine(self) -> Finding:
         """Choose the engine as every command does, and ask whether it answers."""
-        wanted = (ChosenEndpoint, DaemonPing, ClientConfig, EngineVersion, EngineInfo)
+        wanted = (ChosenEndpoint, DaemonPing, ClientConfig, EngineVersion, EngineInfo, Caller)
         facts, _ = measure(required_probes(PROBES, wanted), self.host, {Settings: self.settings})
         self.facts = facts
         endpoint, ping = facts.of(ChosenEndpoint), facts.of(DaemonPing)
@@ -313,10 +319,19 @@ class SampleRun:
                 decode=True,
             )
         )
+        # pip tries again for a minute and more, and then says that there is no such package: look ourselves meanwhile.
+        asked = threading.Thread(target=self._examine_meanwhile, args=(stream,), daemon=True)
         try:
             for event in stream.events(self.wishes.timeout):
                 for line in self.build.hear(event):
                     self.progress.say(line)
+                if self.build.retrying and not asked.ident:
+                    self.progress.say("examining this host meanwhile ...")
+                    asked.start()
+                if "diagnosis" in event and (why := hopeless(event["diagnosis"])):
+                    self.diagnosis = event["diagnosis"]
+                    self._end_build(stream)
+                    return build_failed(self.build, late=f"given up while pip was trying again, since {why}")
         except TooLate:
             self._end_build(stream)
             return build_failed(self.build, late=f"not done within {self.wishes.timeout:g} s")
@@ -327,6 +342,9 @@ class SampleRun:
         short = self.image.removeprefix("sha256:")[:12]
         cached = f", {self.build.cached} of {self.build.steps} steps from the cache" if self.build.cached else ""
         return passed(f"{source.IMAGE} is {short}{cached}")
+
+    def _examine_meanwhile(self, stream: Stream) -> None:
+        stream.interject({"diagnosis": examine_host(self.host, self.settings)})
 
     def _end_build(self, stream: Stream) -> None:
         for event in stream.hang_up():
@@ -427,13 +445,24 @@ class SampleRun:
 
     # -- the end
 
+    def clean_up_or_tell(self) -> Finding:
+        """Clean up, or say what may be left and how it goes away."""
+        try:
+            return self.clean_up()
+        except self.refusals as no:
+            return failed(
+                f"could not remove what was started: {self._said(no)}",
+                cause="The engine does not answer now. The next `doctor run-sample` removes what is left.",
+                fix=(f"docker ps -aq --filter label={LABEL} | xargs -r docker rm -f",),
+            )
+
     def clean_up(self) -> Finding:
         """Stop and remove what this run started; the image stays unless it is not wanted."""
         for stream in self.streams:
             self._end_build(stream)
         if not (ping := self.facts.of(DaemonPing)) or not ping.answered:
             return skipped("nothing was started")
-        api = self._api()
+        api = self._api(CLEANUP_PATIENCE)
         gone: list[str] = []
         for one in api.containers(all=True, filters={"label": f"{LABEL}={self.id}"}):
             with contextlib.suppress(*self.refusals):

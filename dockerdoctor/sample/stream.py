@@ -62,6 +62,10 @@ class Stream:
         finally:
             self._events.put(End(failure))
 
+    def interject(self, event: dict[str, Any]) -> None:
+        """Add an event of our own; from any thread."""
+        self._events.put(event)
+
     def events(self, within: float) -> Iterator[dict[str, Any]]:
         """Give the events; raises TooLate, or what went wrong with the call."""
         deadline = time.monotonic() + within

@@ -1,7 +1,9 @@
 import pytest
 
+from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.model import Evidence, Status
 from dockerdoctor.sample.judge import (
+    HOPELESS,
     NO_REDIS,
     BuildLog,
     Holder,
@@ -93,7 +95,7 @@ def test_build_log_gives_whole_lines():
 def test_failed_build_says_the_cause_and_not_pips_last_words():
     finding = build_failed(heard(*STREAM))
     assert finding.status is Status.FAIL
-    assert finding.summary.startswith("RUN pip install -r requirements.txt failed: ")
+    assert finding.summary == "RUN pip install -r requirements.txt: it exited with status 1"
     assert "name of the server could not be resolved" in finding.cause
     assert "Temporary failure in name resolution" in finding.evidence[0].saw
     assert finding.evidence[-1].saw == "ERROR: No matching distribution found for Flask"
@@ -141,3 +143,19 @@ def test_page_missing_tells_an_application_that_ended_from_one_that_is_not_reach
     assert ended.cause.endswith("ImportError: no flask")
     runs = page_missing("http://localhost:4000", "connection reset", 40, 30, "running", ())
     assert "connection reset" in runs.summary
+
+
+def test_application_on_the_containers_loopback():
+    logs = (" * Running on http://127.0.0.1:80",)
+    finding = page_missing("http://localhost:4000", "connection reset", 40, 30, "running", logs)
+    assert "loopback only" in finding.summary
+    both = page_missing("http://localhost:4000", "x", 1, 1, "running", (" * Running on all addresses (0.0.0.0)", *logs))
+    assert "loopback" not in both.summary
+
+
+def test_waiting_for_pip_is_hopeless_only_where_no_container_gets_out():
+    assert set(HOPELESS) <= {one.id for one in CATALOGUE}
+    log = heard(*STREAM[:13])
+    assert not log.retrying
+    log.hear(STREAM[13])
+    assert log.retrying
