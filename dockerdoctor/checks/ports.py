@@ -571,9 +571,10 @@ def shadowed_host_service(containers: Containers, listeners: Listeners) -> Findi
             Evidence(f"docker port {c.name}", f"{b.container_port}/{b.protocol} -> {b.host_ip}:{b.host_port}")
             for c, b, _ in both
         ),
-        cause=f"Docker redirects packets for port {binding.host_port} to {container.name} before {holder} sees them.",
-        fix=(*freeing(x, containers), f"# or keep {x.process.name}: {other[2:]}"),
-        impact=f"ends {holder}",
+        cause="Two have the same port without knowing of each other, since Docker only redirects packets: "
+        "which of them answers depends on where a request comes from.",
+        fix=(*freeing(x, containers), f"docker restart {container.name}", f"# or keep {x.process.name}: {other[2:]}"),
+        impact=f"ends {holder}, restarts {container.name}",
     )
 
 
@@ -606,7 +607,7 @@ def ipv6_localhost(containers: Containers, listeners: Listeners) -> Finding:
             Evidence(f"docker port {c.name}", f"{b.container_port}/tcp -> {b.host_ip}:{b.host_port}")
             for c, b, _ in split
         ),
-        cause=f"Clients try ::1 before 127.0.0.1, and {container.name} is published on {binding.host_ip} only.",
+        cause=f"Most clients try ::1 before 127.0.0.1, and {container.name} is published on {binding.host_ip} only.",
         fix=(f"# use 127.0.0.1:{binding.host_port} for {container.name}", *freeing(x, containers)),
         impact=f"ends {holder}",
     )

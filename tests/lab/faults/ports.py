@@ -124,20 +124,23 @@ FAULTS = (
         cure=again(WEB),
     ),
     Fault(
+        # While dockerd was away nobody held the port; the containers ran on.
         "port-shadowed-host-service",
         check="ports.shadowed-host-service",
-        machine={"daemon_json": {"userland-proxy": False}},
-        setup=WWW + "systemd-run --unit=intranet python3 -m http.server --directory /srv/www 8080; sleep 1",
+        machine={"daemon_json": {"userland-proxy": False, "live-restore": True}},
+        setup=WWW + WEB,
         broken=ANSWERS,
-        inject="docker run -d --name web -p 8080:80 busybox httpd -f",
-        cure=again("docker run -d --name web -p 8081:80 busybox httpd -f"),
+        inject="systemctl stop docker.socket docker\n"
+        + background("python3 -m http.server --directory /srv 8080")
+        + "systemctl start docker",
+        verify_fix=True,
     ),
     Fault(
         "port-ipv6-localhost",
         check="ports.ipv6-localhost",
         severity="warning",
         setup=WWW + WEB.replace("-p ", "-p 127.0.0.1:"),
-        broken=ANSWERS.replace("127.0.0.1", "localhost"),
+        broken='python3 -c \'from urllib.request import urlopen; assert b"well" in urlopen("http://localhost:8080/").read()\'',
         inject=background("python3 -m http.server --directory /srv --bind ::1 8080"),
         verify_fix=True,
     ),
