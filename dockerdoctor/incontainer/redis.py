@@ -134,10 +134,11 @@ def answer(question: "dict[str, Any]") -> "dict[str, Any]":
         )
     result: "dict[str, Any]" = {"resolution": outcome, "addresses": addresses, "said_by": said_by, "dial": ""}
     for address in addresses[:3]:
-        result.update(
-            greet(address, question["port"], question["user"], question["password"], question["tls"]), tried=address
-        )
-        if result["dial"] == "ok":
+        said = greet(address, question["port"], question["user"], question["password"], question["tls"])
+        # Of those that fail the first counts: others may be IPv6 addresses where there is no IPv6.
+        if said["dial"] == "ok" or not result["dial"]:
+            result.update(said, tried=address)
+        if said["dial"] == "ok":
             break
     return result
 
