@@ -47,6 +47,12 @@ class Scene:
         """One container by its id."""
         return next(c for c in self.containers.all if c.id == container_id)
 
+    def place(self, client: RedisClient) -> Container:
+        """The container whose network a client uses: its own, or the one that shares its network with it."""
+        app = self.container(client.container)
+        other = app.network_mode.partition("container:")[2]
+        return next((c for c in self.containers.all if other and c.id == other), app)
+
     def server(self, app: Container) -> tuple[Container | None, RedisServer | None]:
         """The Redis that an application most likely means: of its compose project, and running, before all others."""
         project = dict(app.labels).get(COMPOSE_PROJECT)
@@ -117,11 +123,13 @@ def on_networks(container: Container) -> Evidence:
 
 
 def join(app: Container, server: Container, name: str, networks: Networks) -> tuple[str, ...]:
-    """The commands after which an application finds a server under a name; what is there already stays as it is."""
-    for network in sorted(peers(server, Containers((server,)))):
-        # Internal networks too: the two talk to each other only.
-        if network not in all_networks(app) and named(name, server, network):
-            return (f"docker network connect {network} {app.name}",)
+    """The commands after which an application finds a server under a name: none where it does; nothing is taken away."""
+    known = [n for n in sorted(peers(server)) if named(name, server, n)]
+    if set(known) & all_networks(app):
+        return ()
+    if known:
+        # An internal network too: the two only talk to each other.
+        return (f"docker network connect {known[0]} {app.name}",)
     taken = {n.name for n in networks.all}
     fresh = next(
         n for i in range(1, 99) if (n := f"{name.split('.', maxsplit=1)[0]}-net{i if i > 1 else ''}") not in taken
@@ -194,7 +202,7 @@ def unresolved(client: RedisClient, app: Container, scene: Scene) -> Case:
     if app.network_mode == "host":
         cause = "A container on the host's network uses the host's resolver, which knows no container by name."
         fix: tuple[str, ...] = (f"# publish Redis on 127.0.0.1:{client.port}, and let {client.name} use that address",)
-    elif not server and "." in client.host:
+    elif not meant and "." in client.host:
         return Case(
             "name-not-resolved",
             NAME,
@@ -206,7 +214,7 @@ def unresolved(client: RedisClient, app: Container, scene: Scene) -> Case:
             because=DNS_CAUSES,
         )
     elif not server:
-        network = min(peers(app, scene.containers), default="")
+        network = min(peers(app), default="")
         cause = f"No container is called {client.host}, and none runs Redis."
         made = (
             ()
@@ -216,13 +224,14 @@ def unresolved(client: RedisClient, app: Container, scene: Scene) -> Case:
         fix = (*made, f"docker run -d --name {client.host} --network {network or client.host + '-net'} redis:7-alpine")
     else:
         seen = (*seen, on_networks(server))
-        if not peers(app, scene.containers):
+        fix = (*(() if server.running else start(server)), *join(app, server, client.host, scene.networks), *keep(app))
+        if not peers(app):
             cause = f"{client.name} is on the default bridge, where Docker resolves no names; only user-defined networks have them."
         elif meant:
             cause = f"Docker's resolver did not find {client.host} for {client.name} ({client.resolution}), though both are on one network."
+            fix = (f"docker restart {app.name}", "# if that does not help, see what dockerd says: journalctl -u docker")
         else:
             cause = f"No container on a network of {client.name} is called {client.host}; Redis runs in {server.name}."
-        fix = (*(() if server.running else start(server)), *join(app, server, client.host, scene.networks), *keep(app))
         if not meant:
             fix = (*fix, f"# or let {client.source} of {client.name} say {server.name}")
     return Case("name-not-resolved", NAME, client, f"{what} ({client.resolution})", cause, seen, fix)
@@ -236,14 +245,10 @@ def lonely_localhost(client: RedisClient, app: Container, scene: Scene) -> Case:
     if server:
         name = server.name
         there = f"Redis is in container {name}"
-        common = [
-            n for n in sorted(peers(app, scene.containers) & peers(server, scene.containers)) if named(name, server, n)
-        ]
-        connect = () if common else join(app, server, name, scene.networks)
         fix = (
             *(() if server.running else start(server)),
-            *connect,
-            f"# replace {app.name} by a container in which {client.source} says {name} instead of {client.host}",
+            *join(app, server, name, scene.networks),
+            f"# replace {client.name} by a container in which {client.source} says {name} instead of {client.host}",
             *keep(app),
         )
         seen = (*seen, on_networks(server))
@@ -251,7 +256,7 @@ def lonely_localhost(client: RedisClient, app: Container, scene: Scene) -> Case:
         there = "Redis runs on this host"
         fix = (
             (
-                f"# replace {app.name} by a container that is run with --add-host host.docker.internal:host-gateway, "
+                f"# replace {client.name} by a container that is run with --add-host host.docker.internal:host-gateway, "
                 f"and in which {client.source} says host.docker.internal instead of {client.host}"
             ),
         )
@@ -263,16 +268,16 @@ def lonely_localhost(client: RedisClient, app: Container, scene: Scene) -> Case:
             )
     else:
         there = "there is no Redis in any container, nor on this host"
-        fix = (f"# run Redis, and let {client.source} of {app.name} name it",)
+        fix = (f"# run Redis, and let {client.source} of {client.name} name it",)
     return Case(
         "host-localhost-in-container",
         NAME,
         client,
-        f"{app.name} looks for Redis at {client.target}, which is {app.name} itself ({client.dial})",
+        f"{client.name} looks for Redis at {client.target}, which is {client.name} itself ({client.dial})",
         f"“{client.host}” inside a container is the container, not the host: {there}.",
         seen,
         fix,
-        impact=f"replaces {app.name}",
+        impact=f"replaces {client.name}",
     )
 
 
@@ -357,7 +362,7 @@ def unreached(client: RedisClient, app: Container, scene: Scene) -> Case | None:
                 f"# let {client.source} of {client.name} say {name} instead of {client.host}",
             ),
         )
-    if refused and not owner:
+    if refused and not owner and not scene.is_host(client.tried):
         return Case(
             "not-running",
             CONNECT,
@@ -535,7 +540,7 @@ def case_of(client: RedisClient, scene: Scene) -> Case | None:
     """What stands between a client and its Redis; None when nothing does, or nothing could be told."""
     if not any(c.id == client.container for c in scene.containers.all):
         return None
-    app = scene.container(client.container)
+    app = scene.place(client)
     if client.resolution in {"", "unknown"}:
         return None
     if not client.addresses:

@@ -187,11 +187,8 @@ def _log(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: Cont
     return tuple(line for line in lines if line) if status == 200 else ()
 
 
-def peers(container: Container, containers: Containers) -> frozenset[str]:
+def peers(container: Container) -> frozenset[str]:
     """The user-defined networks that a container is on, whose names it can resolve."""
-    if container.network_mode.startswith("container:"):
-        other = container.network_mode.partition(":")[2]
-        container = next((c for c in containers.all if c.id == other), container)
     return frozenset(n.network for n in container.networks) - {"bridge", "host", "none"}
 
 
@@ -211,7 +208,10 @@ def by_the_book(
             return {"resolution": "unknown"}
         dial = "ok" if inner.on(wish.port) else "ECONNREFUSED"
         return {"resolution": "ok", "addresses": ["127.0.0.1"], "tried": "127.0.0.1", "dial": dial}
-    own = peers(container, containers)
+    if container.network_mode.startswith("container:"):
+        other = container.network_mode.partition(":")[2]
+        container = next((c for c in containers.all if c.id == other), container)
+    own = peers(container)
     there = [
         (n.ip, c) for c in containers.running for n in c.networks if n.network in own and named(wish.host, c, n.network)
     ]
