@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from dockerdoctor import jsontext
 from dockerdoctor.checks.daemon_json import engine_version, unparsable
 from dockerdoctor.checks.daemon_keys import members, shown
 from dockerdoctor.checks.rewriting import impact, restarted, rewritten, with_value, without
-from dockerdoctor.daemonkeys import BY_NAME
+from dockerdoctor.daemonkeys import ADDRESSES, BOOL, BY_NAME, STRING, STRINGS, keys_of_flag
 from dockerdoctor.daemontypes import fits
-from dockerdoctor.daemonvalues import REMOVE, UNSURE, Wrong, wrong_values
+from dockerdoctor.daemonvalues import wrong_values
+from dockerdoctor.daemonvalues.wrong import REMOVE, UNSURE, Wrong
 from dockerdoctor.examine import check, failed, passed
-from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
 from dockerdoctor.facts.engine import EngineInfo, EngineVersion, Installed, Units
 from dockerdoctor.model import Finding, Severity
 
@@ -23,6 +27,7 @@ from dockerdoctor.model import Finding, Severity
 )
 def values(
     file: DaemonJson,
+    start: StartFlags,
     installed: Installed | None,
     version: EngineVersion | None,
     units: Units | None,
@@ -43,7 +48,10 @@ def values(
         for name, value in (file.settings or {}).items()
         if name in BY_NAME and BY_NAME[name].known(engine) and fits(BY_NAME[name].type, value) and value is not None
     }
-    wrong = list(wrong_values(settings, engine))
+    given = from_flags(start.flags)
+    runtimes = {**given.get("runtimes", {}), **settings.get("runtimes", {})}
+    given |= settings | ({"runtimes": runtimes} if runtimes else {})
+    wrong = [one for one in wrong_values(given, engine) if one.key in settings]
     if not wrong:
         return passed(f"dockerd accepts every value of {file.path}")
     text, seen = file.text, []
@@ -62,6 +70,26 @@ def values(
         fix=by_hand if unsure else rewritten(file, text, units),
         impact=impact(info),
     )
+
+
+def from_flags(flags: Iterable[Flag]) -> dict[str, Any]:
+    """What flags set, under the names of the keys: a runtime, a certificate or a driver may come from there."""
+    given: dict[str, Any] = {}
+    for flag in flags:
+        if flag.name == "--add-runtime":
+            name, _, path = flag.value.partition("=")
+            given.setdefault("runtimes", {})[name] = {"path": path}
+        for name in keys_of_flag(flag.name):
+            key = BY_NAME.get(name)
+            if key is None:
+                continue
+            if key.type == BOOL:
+                given[name] = flag.value != "false"
+            elif key.type in {STRINGS, ADDRESSES}:
+                given.setdefault(name, []).append(flag.value)
+            elif key.type == STRING:
+                given[name] = flag.value
+    return given
 
 
 def _corrected(text: str, one: Wrong) -> str:

@@ -110,15 +110,15 @@ def fixed(finding):
         ('{"debug": true}}', "20.10", "ignored-keys", {"debug": True}),
         # -- types
         ('{"dns": "1.1.1.1, 8.8.8.8"}', "20.10", "types", {"dns": ["1.1.1.1", "8.8.8.8"]}),
-        ('{"ipv6": "true"}', "20.10", "types", {"ipv6": True}),
+        ('{"experimental": "true"}', "20.10", "types", {"experimental": True}),
         ('{"mtu": "1400"}', "20.10", "types", {"mtu": 1400}),
         ('{"mtu": 1400.0}', "20.10", "types", {"mtu": 1400}),
         ('{"bip": ["172.26.0.1/16"]}', "20.10", "types", {"bip": "172.26.0.1/16"}),
         (
-            '{"log-opts": {"max-file": 3, "compress": true}}',
+            '{"log-opts": {"max-file": 3, "compress": false}}',
             "20.10",
             "types",
-            {"log-opts": {"max-file": "3", "compress": "true"}},
+            {"log-opts": {"max-file": "3", "compress": "false"}},
         ),
         ('{"labels": {"a": "b"}}', "20.10", "types", {"labels": ["a=b"]}),
         ('{"features": {"buildkit": "true"}}', "20.10", "types", {"features": {"buildkit": True}}),
