@@ -26,10 +26,12 @@ PUBLISHING = "https://docs.docker.com/engine/network/port-publishing/"
 SETTLED = 5.0  # seconds
 # A server that listens on nothing yet may still load: a JVM or a data set takes its time.
 STARTED = 30.0
-# A container that never ran is the rest of a failed `docker run`; after a day it is no longer what troubles anybody.
+# What failed to start a day ago, and nobody keeps running, is the rest of an old attempt and no longer troubles anybody.
 FORGOTTEN = 24 * 3600.0
 # Ports at which people point a browser: an image that exposes one of them wants to be reached from outside.
 WEB_PORTS = frozenset({80, 443, 3000, 4000, 5000, 8000, 8080, 8443, 8888, 9000})
+# A program may hang up on strangers, and is there all the same.
+ACCEPTED = frozenset({"ok", "closed"})
 COMPOSE_SERVICE = "com.docker.compose.service"
 STARTING = re.compile(r"health: starting", re.IGNORECASE)
 
@@ -94,12 +96,13 @@ class Refused:
 
 
 def moved_on(container: Container, containers: Containers, now: float) -> bool:
-    """Whether a container that never ran was given up: another was made of its image since, or a day has passed."""
-    if container.state != "created":
-        return False
+    """Whether a container was given up: a day has passed, or another was made of its image since the attempt."""
     since = any(c.running and c.image == container.image and c.created > container.created for c in containers.all)
+    if container.state == "created" and since:
+        return True
+    last = container.created if container.state == "created" else container.finished
     kept = container.restart_policy in {"always", "unless-stopped", "on-failure"}
-    return since or (not kept and seconds_since(container.created, now) > FORGOTTEN)
+    return not kept and seconds_since(last, now) > FORGOTTEN
 
 
 def refused(containers: Containers, listeners: Listeners, words: str) -> Iterator[Refused]:
@@ -291,6 +294,12 @@ def publishing(
     return found
 
 
+def answered(container: Container, port: int, dials: PortDials | None) -> bool:
+    """Whether a port accepts although nothing is seen to listen: a redirection inside the container's namespace."""
+    tried = dials.dials if dials else ()
+    return any((d.container, d.container_port) == (container.id, port) and d.direct in ACCEPTED for d in tried)
+
+
 def nothing_to_see(containers: Containers, listeners: Listeners) -> Finding | None:
     """Why no published port was looked behind, if none was."""
     wanted = [c for c in containers.running if tcp_ports(c)]
@@ -340,7 +349,7 @@ def listen_everywhere(port: int, container: Container) -> tuple[str, ...]:
     severity=Severity.ERROR,
     docs=PUBLISHING,
 )
-def app_binds_loopback(containers: Containers, listeners: Listeners) -> Finding:
+def app_binds_loopback(containers: Containers, listeners: Listeners, dials: PortDials | None) -> Finding:
     """
     Docker hands connections to a container's own address; 127.0.0.1 inside it is another, which only itself can reach.
 
@@ -353,7 +362,7 @@ def app_binds_loopback(containers: Containers, listeners: Listeners) -> Finding:
         (container, inner, ports[port], inner.on(port))
         for container, inner, ports in publishing(containers, listeners)
         for port in ports
-        if inner.on(port) and not inner.serves(port)
+        if inner.on(port) and not inner.serves(port) and not answered(container, port, dials)
     ]
     if not deaf:
         return passed("nothing behind a published port listens on its loopback only")
@@ -374,11 +383,11 @@ def app_binds_loopback(containers: Containers, listeners: Listeners) -> Finding:
 
 
 def unserved(
-    containers: Containers, listeners: Listeners
+    containers: Containers, listeners: Listeners, dials: PortDials | None
 ) -> Iterator[tuple[Container, InContainer, list[PortBinding], bool]]:
     """Containers with published ports on which nothing listens, and whether others of its ports are served."""
     for container, inner, ports in publishing(containers, listeners):
-        silent = [b for port, b in ports.items() if not inner.on(port)]
+        silent = [b for port, b in ports.items() if not inner.on(port) and not answered(container, port, dials)]
         if silent and (inner.tcp or inner.age > STARTED):
             yield container, inner, silent, len(silent) < len(ports)
 
@@ -389,7 +398,7 @@ def unserved(
     severity=Severity.ERROR,
     docs=PUBLISHING,
 )
-def wrong_container_port(containers: Containers, listeners: Listeners) -> Finding:
+def wrong_container_port(containers: Containers, listeners: Listeners, dials: PortDials | None) -> Finding:
     """
     The second number of -p 8080:80 must be the port that the program in the container listens on.
 
@@ -398,7 +407,7 @@ def wrong_container_port(containers: Containers, listeners: Listeners) -> Findin
     """
     if nothing := nothing_to_see(containers, listeners):
         return nothing
-    lost = [(c, i, s) for c, i, s, partly in unserved(containers, listeners) if not partly]
+    lost = [(c, i, s) for c, i, s, partly in unserved(containers, listeners, dials) if not partly]
     if not lost:
         return passed("no container publishes only ports that nothing listens on")
     container, inner, silent = lost[0]
@@ -433,7 +442,7 @@ def wrong_container_port(containers: Containers, listeners: Listeners) -> Findin
     severity=Severity.WARNING,
     docs=PUBLISHING,
 )
-def unserved_port(containers: Containers, listeners: Listeners) -> Finding:
+def unserved_port(containers: Containers, listeners: Listeners, dials: PortDials | None) -> Finding:
     """
     A container may serve some of its published ports and not others.
 
@@ -445,7 +454,7 @@ def unserved_port(containers: Containers, listeners: Listeners) -> Finding:
     # Ports that `-P` published were nobody's choice: the image exposes them.
     idle = [
         (c, i, [b for b in s if any(w.container_port == b.container_port for w in c.wanted_ports)])
-        for c, i, s, partly in unserved(containers, listeners)
+        for c, i, s, partly in unserved(containers, listeners, dials)
         if partly
     ]
     idle = [(c, i, s) for c, i, s in idle if s]
@@ -480,12 +489,12 @@ def published_unanswered(containers: Containers, dials: PortDials, listeners: Li
     if not dials.dials:
         return skipped("no published port has a process that listens behind it")
 
-    def fine(outcome: str) -> bool:
-        return outcome in {"ok", "closed"}
-
     def lost(dial: PortDial) -> bool:
+        inner = next((i for i in listeners.inside if i.container == dial.container), None)
+        if not inner or not inner.serves(dial.container_port):
+            return False  # nothing to be reached
         # docker-proxy accepts for a container that does not, and then hangs up.
-        return not fine(dial.outcome) or (dial.outcome == "closed" and dial.direct in {"ok", "ECONNREFUSED"})
+        return dial.outcome not in ACCEPTED or (dial.outcome == "closed" and dial.direct in {"ok", "ECONNREFUSED"})
 
     dead = [d for d in dials.dials if lost(d)]
     if not dead:
@@ -499,7 +508,7 @@ def published_unanswered(containers: Containers, dials: PortDials, listeners: Li
     if inner and one.direct == "ECONNREFUSED" and {x.address for x in inner.on(one.container_port)} == {"::"}:
         cause = f"The program in {name} listens on IPv6 only (IPV6_V6ONLY), and Docker forwards to its IPv4 address."
         fix = listen_everywhere(one.container_port, container) if container else ()
-    elif fine(one.direct):
+    elif one.direct in ACCEPTED:
         cause = f"{name} answers at {one.direct_target}, so its program is well: Docker's forwarding to it is broken, or a firewall drops it."
         fix = (
             "iptables-save -t nat | grep -e DOCKER -e DNAT",
@@ -513,7 +522,7 @@ def published_unanswered(containers: Containers, dials: PortDials, listeners: Li
         )
     return failed(
         f"{one.target} does not lead to {name} ({one.outcome}), while {one.direct_target} "
-        + ("answers" if fine(one.direct) else f"gives {one.direct}"),
+        + ("answers" if one.direct in ACCEPTED else f"gives {one.direct}"),
         *dict.fromkeys(seen),
         cause=cause,
         fix=fix,

@@ -71,6 +71,7 @@ class Container:
     log_driver: str = ""
     runtime: str = ""  # "runc", "nvidia"; one with a network stack of its own is "runsc"
     created: str = ""
+    finished: str = ""  # when it last ended
 
     @property
     def running(self) -> bool:
@@ -191,6 +192,7 @@ def _inspected(data: dict[str, Any], status: str) -> Container:
         log_driver=str((hostc.get("LogConfig") or {}).get("Type") or ""),
         runtime=str(hostc.get("Runtime") or ""),
         created=str(data.get("Created") or ""),
+        finished=str(state.get("FinishedAt") or ""),
     )
 
 

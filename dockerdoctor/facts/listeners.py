@@ -147,7 +147,7 @@ class PortDial:
 
 @dataclass(frozen=True, slots=True)
 class PortDials:
-    """Every published TCP port on which something listens, tried."""
+    """Every published TCP port, tried."""
 
     dials: tuple[PortDial, ...]
     left_out: int = 0
@@ -358,7 +358,7 @@ def _attempt(host: Host, address: str, port: int) -> str:
 def port_dials(
     host: Host, info: EngineInfo, containers: Containers, listeners: Listeners, routes: Routes | None
 ) -> PortDials:
-    """Connect to each published TCP port that something listens behind, and to the container itself, to compare."""
+    """Connect to each published TCP port, and to the container itself, to compare."""
     if info.rootless:
         raise Unmeasured("a rootless engine's containers have addresses that this host does not reach", skipped=True)
     own = routes.source if routes else ""
@@ -370,7 +370,7 @@ def port_dials(
             jobs += [
                 (container, binding, target)
                 for binding in container.ports
-                if binding.protocol == "tcp" and inner.serves(binding.container_port)
+                if binding.protocol == "tcp"
                 for target in _targets(binding, own)
             ]
 

@@ -59,6 +59,8 @@ def verdict(check, *facts):
         ((replace(JOB, error=""),), heard(NGINX), "pass", ""),  # it was stopped, and nobody wants it now
         ((replace(JOB, created=LONG_AGO),), heard(NGINX), "pass", ""),  # the rest of an old attempt
         ((replace(JOB, created=LONG_AGO, restart_policy="always"),), heard(NGINX), "fail", "cannot start"),
+        ((replace(JOB, state="exited", finished=LONG_AGO),), heard(NGINX), "pass", ""),
+        ((replace(JOB, state="exited", finished=RECENT),), heard(NGINX), "fail", "cannot start"),
         ((JOB, replace(WEB, image="job:1", created="2027-01-15T07:59:30Z", ports=())), heard(NGINX), "pass", ""),
         ((replace(JOB, wanted_ports=(replace(WANTED, host_ip="10.0.0.1"),)),), heard(replace(NGINX, address="127.0.0.1")), "pass", ""),
         ((replace(JOB, wanted_ports=(replace(WANTED, host_port=443), WANTED)),), heard(replace(NGINX, port=443)), "pass", ""),
@@ -131,19 +133,19 @@ def test_stale_docker_proxy(stale, expected):
     ],
 )
 def test_behind_published_ports(inside, loopback, wrong, partly):
-    facts = Containers((WEB,)), heard(BEHIND, proxies=[PROXY], inside=inside)
+    facts = Containers((WEB,)), heard(BEHIND, proxies=[PROXY], inside=inside), None
     assert verdict(ports.app_binds_loopback, *facts)[0] == loopback
     assert verdict(ports.wrong_container_port, *facts)[0] == wrong
     assert verdict(ports.unserved_port, *facts)[0] == partly
 
 
 def test_what_listens_instead():
-    facts = Containers((WEB,)), heard(inside=[within(("0.0.0.0", 5000))])
+    facts = Containers((WEB,)), heard(inside=[within(("0.0.0.0", 5000))]), None
     found = ports.wrong_container_port.decide(*facts)
     assert "it listens on 5000 instead" in found.summary
     assert "-p 8080:5000" in found.fix[0]
     in_compose = replace(WEB, labels=(("com.docker.compose.service", "front"),))
-    found = ports.wrong_container_port.decide(Containers((in_compose,)), facts[1])
+    found = ports.wrong_container_port.decide(Containers((in_compose,)), *facts[1:])
     assert 'service front: ports: ["8080:5000"]' in found.fix[0]
 
 
@@ -151,21 +153,21 @@ def test_one_of_two_ports():
     second = PortBinding(443, "tcp", "0.0.0.0", 8443)
     two = replace(WEB, ports=(BINDING, second), wanted_ports=(WANTED, replace(second, host_ip="")))
     facts = heard(inside=[within(("0.0.0.0", 80))])
-    assert verdict(ports.wrong_container_port, Containers((two,)), facts)[0] == "pass"
-    assert verdict(ports.unserved_port, Containers((two,)), facts)[0] == "fail"
+    assert verdict(ports.wrong_container_port, Containers((two,)), facts, None)[0] == "pass"
+    assert verdict(ports.unserved_port, Containers((two,)), facts, None)[0] == "fail"
     # Published by -P, because the image exposes it.
-    assert verdict(ports.unserved_port, Containers((replace(two, wanted_ports=()),)), facts)[0] == "pass"
+    assert verdict(ports.unserved_port, Containers((replace(two, wanted_ports=()),)), facts, None)[0] == "pass"
 
 
 @pytest.mark.parametrize("status", ["Up 9 minutes (health: starting)"])
 def test_health_says_that_it_starts(status):
-    facts = Containers((replace(WEB, status=status),)), heard(inside=[within()])
+    facts = Containers((replace(WEB, status=status),)), heard(inside=[within()]), None
     assert verdict(ports.wrong_container_port, *facts)[0] == "pass"
 
 
 def test_udp_is_left_alone():
     udp = replace(WEB, ports=(replace(BINDING, protocol="udp"),))
-    assert verdict(ports.wrong_container_port, Containers((udp,)), heard(inside=[within()]))[0] == "skip"
+    assert verdict(ports.wrong_container_port, Containers((udp,)), heard(inside=[within()]), None)[0] == "skip"
 
 
 def dial(outcome, direct):
@@ -192,6 +194,18 @@ def test_published_unanswered(dials, expected, text):
     assert text in found.summary
     if text == "gives ECONNREFUSED":
         assert "IPV6_V6ONLY" in found.cause
+
+
+@pytest.mark.parametrize("tcp", [(), (("127.0.0.1", 80),)])
+def test_what_answers_is_well_whoever_listens(tcp):
+    facts = Containers((WEB,)), heard(inside=[within(*tcp)])
+    for check in (ports.app_binds_loopback, ports.wrong_container_port, ports.unserved_port):
+        assert verdict(check, *facts, dial("ok", "ok"))[0] == "pass"
+    refused = dial("closed", "ECONNREFUSED")
+    assert verdict(ports.wrong_container_port, *facts, refused)[0] == ("pass" if tcp else "fail")
+    assert verdict(ports.app_binds_loopback, *facts, refused)[0] == ("fail" if tcp else "pass")
+    # Where nothing listens for others, nothing is lost on the way.
+    assert verdict(ports.published_unanswered, facts[0], refused, facts[1])[0] == "pass"
 
 
 @pytest.mark.parametrize(
