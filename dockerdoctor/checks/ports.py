@@ -32,6 +32,17 @@ FORGOTTEN = 24 * 3600.0
 WEB_PORTS = frozenset({80, 443, 3000, 4000, 5000, 8000, 8080, 8443, 8888, 9000})
 # A program may hang up on strangers, and is there all the same.
 ACCEPTED = frozenset({"ok", "closed"})
+# What breaks the way to every published port.
+FORWARDING = (
+    "network.published-port",
+    "network.bridge",
+    "network.bridge-address",
+    "network.managed-interfaces",
+    "network.subnet-overlap",
+    "network.docker-chains",
+    "network.iptables-split",
+    "network.nft-drop",
+)
 COMPOSE_SERVICE = "com.docker.compose.service"
 STARTING = re.compile(r"health: starting", re.IGNORECASE)
 
@@ -478,6 +489,7 @@ def unserved_port(containers: Containers, listeners: Listeners, dials: PortDials
     title="Published ports lead to what listens behind them",
     severity=Severity.ERROR,
     docs=PUBLISHING,
+    upstream=FORWARDING,
 )
 def published_unanswered(containers: Containers, dials: PortDials, listeners: Listeners) -> Finding:
     """
@@ -505,9 +517,11 @@ def published_unanswered(containers: Containers, dials: PortDials, listeners: Li
     seen = [Evidence(f"connect {d.target}, which leads to {d.direct_target}", d.outcome) for d in dead]
     seen += [Evidence(f"connect {d.direct_target}", d.direct) for d in dead]
     inner = listeners.within(container) if container else None
+    because: tuple[str, ...] | None = None
     if inner and one.direct == "ECONNREFUSED" and {x.address for x in inner.on(one.container_port)} == {"::"}:
         cause = f"The program in {name} listens on IPv6 only (IPV6_V6ONLY), and Docker forwards to its IPv4 address."
         fix = listen_everywhere(one.container_port, container) if container else ()
+        because = ()
     elif one.direct in ACCEPTED:
         cause = f"{name} answers at {one.direct_target}, so its program is well: Docker's forwarding to it is broken, or a firewall drops it."
         fix = (
@@ -526,6 +540,7 @@ def published_unanswered(containers: Containers, dials: PortDials, listeners: Li
         *dict.fromkeys(seen),
         cause=cause,
         fix=fix,
+        because=because,
     )
 
 

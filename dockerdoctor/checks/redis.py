@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from dockerdoctor.checks.redis_obstacles import (
+    BEYOND,
     CONNECT,
     DNS_CAUSES,
     GREETING,
     NAME,
+    NEIGHBOURS,
     PORT_CAUSES,
     WRITING,
     Case,
@@ -22,7 +22,6 @@ from dockerdoctor.model import Finding, Severity
 
 USER_NETWORKS = "https://docs.docker.com/engine/network/drivers/bridge/"
 SECURITY = "https://redis.io/docs/latest/operate/oss_and_stack/management/security/"
-NETWORK_CAUSES = ("network.bridge",)
 
 
 def judge(
@@ -32,7 +31,6 @@ def judge(
     containers: Containers,
     networks: Networks,
     good: str,
-    upstream: Iterable[str] = (),
 ) -> Finding:
     """Fail when a client's first obstacle is of this kind."""
     required = [c for c in redis.clients if not c.optional]
@@ -42,7 +40,7 @@ def judge(
     cases = [case_of(c, scene) for c in required]
     mine = [c for c in cases if c and c.kind == kind]
     if mine:
-        return told(mine, upstream)
+        return told(mine)
     told_of = [c for c in required if c.resolution not in {"", "unknown"}]
     if not told_of:
         return unknown(f"what {required[0].name} finds at {required[0].target} only root can see", how="# run as root")
@@ -51,7 +49,7 @@ def judge(
     return passed(good)
 
 
-def told(cases: list[Case], upstream: Iterable[str] = ()) -> Finding:
+def told(cases: list[Case]) -> Finding:
     """One finding of several cases."""
     first = cases[0]
     others = sorted({c.client.name for c in cases[1:]} - {first.client.name})
@@ -62,7 +60,7 @@ def told(cases: list[Case], upstream: Iterable[str] = ()) -> Finding:
         cause=first.cause,
         fix=tuple(dict.fromkeys(step for c in cases for step in c.fix)),
         impact=first.impact,
-        because=tuple(upstream) if "*" in because else tuple(sorted(because)),
+        because=sorted(because),
     )
 
 
@@ -167,7 +165,7 @@ def bind_loopback(redis: Redis, containers: Containers, networks: Networks) -> F
     title="Packets between containers and their Redis arrive",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/engine/network/packet-filtering-firewalls/",
-    upstream=NETWORK_CAUSES,
+    upstream=(*NEIGHBOURS, *BEYOND),
 )
 def firewalled_timeout(redis: Redis, containers: Containers, networks: Networks) -> Finding:
     """
@@ -176,9 +174,7 @@ def firewalled_timeout(redis: Redis, containers: Containers, networks: Networks)
     Why it matters: clients hang until their timeout.
     How to fix: find the rule that drops them.
     """
-    return judge(
-        "firewalled-timeout", CONNECT, redis, containers, networks, "whoever is asked for Redis answers", NETWORK_CAUSES
-    )
+    return judge("firewalled-timeout", CONNECT, redis, containers, networks, "whoever is asked for Redis answers")
 
 
 @check(

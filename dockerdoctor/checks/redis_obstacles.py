@@ -13,10 +13,23 @@ from dockerdoctor.model import Evidence
 
 # How far a client got before it failed.
 NAME, CONNECT, GREETING, WRITING = range(4)
+ICC = "com.docker.network.bridge.enable_icc"
 COMPOSE_PROJECT = "com.docker.compose.project"
 # A client of a replica is content with reading.
 READS_ONLY = re.compile(r"REPLICA|SLAVE|READ", re.IGNORECASE)
 DNS_CAUSES = ("dns.containers-resolve",)
+# What comes between two containers on one bridge, and between a container and what lies beyond its bridge.
+NEIGHBOURS = ("network.bridge", "network.managed-interfaces", "network.bridge-filter")
+BEYOND = (
+    "network.ip-forward",
+    "network.bridge-address",
+    "network.docker-chains",
+    "network.masquerade",
+    "network.forward-drop",
+    "network.docker-user",
+    "network.nft-drop",
+    "network.egress",
+)
 PORT_CAUSES = ("ports.in-use-by-host-process", "ports.already-allocated")
 
 
@@ -130,10 +143,14 @@ def join(app: Container, server: Container, name: str, networks: Networks) -> tu
     if known:
         # An internal network too: the two only talk to each other.
         return (f"docker network connect {known[0]} {app.name}",)
+    return join_anew(app, server, name, networks)
+
+
+def join_anew(app: Container, server: Container, name: str, networks: Networks) -> tuple[str, ...]:
+    """The commands that give the two a network of their own."""
     taken = {n.name for n in networks.all}
-    fresh = next(
-        n for i in range(1, 99) if (n := f"{name.split('.', maxsplit=1)[0]}-net{i if i > 1 else ''}") not in taken
-    )
+    stem = f"{name.partition('.')[0]}-net"
+    fresh = next(n for i in range(1, 99) if (n := f"{stem}{i if i > 1 else ''}") not in taken)
     return (
         f"docker network create {fresh}",
         f"docker network connect --alias {name} {fresh} {server.name}",
@@ -372,20 +389,31 @@ def unreached(client: RedisClient, app: Container, scene: Scene) -> Case | None:
             seen,
             (f"# start Redis at {client.host}, or correct {client.source} of {client.name}",),
         )
+    mute = [
+        n for n in scene.networks.all if owner and n.name in all_networks(owner) and dict(n.options).get(ICC) == "false"
+    ]
+    fix: tuple[str, ...] = (
+        f"iptables-save -c | grep -e '--dport {client.port}' -e DROP -e REJECT; nft list ruleset | grep -e drop -e reject",
+        "# remove the rule whose counter grows when it is tried again",
+    )
+    if owner and mute:
+        cause = f"Network {mute[0].name} has icc switched off: containers on it do not reach each other."
+        fix = (*join_anew(app, owner, client.host, scene.networks), *keep(app))
+    elif owner:
+        cause = f"{owner.name} is on a network of {client.name} and listens: something between the two drops packets."
+    else:
+        cause = (
+            f"No packet comes back from {where}: the address is wrong, its host is down, or a firewall drops packets."
+        )
     return Case(
         "firewalled-timeout",
         CONNECT,
         client,
         f"{client.name} does not reach Redis at {where}: {client.dial}",
-        f"The name leads to {owner.name}, which is on a network of {client.name} and listens; something between the two drops packets."
-        if owner
-        else f"No packet comes back from {where}: the address is wrong, its host is down, or a firewall drops packets.",
+        cause,
         seen,
-        (
-            f"iptables-save -c | grep -e '--dport {client.port}' -e DROP -e REJECT; nft list ruleset | grep -e drop -e reject",
-            "# remove the rule whose counter grows when it is tried again",
-        ),
-        because=("*",),
+        fix,
+        because=() if mute else NEIGHBOURS if owner else BEYOND,
     )
 
 

@@ -298,21 +298,25 @@ def _clients(host: Host, seeker: Seeker, containers: Containers, listeners: List
     return found
 
 
-def _seeker(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: Container) -> Seeker | None:
-    """Read what a container wants, passwords and all; None for one that never heard of Redis."""
-    named_by_code = bool(SAMPLE_IMAGE.search(container.image))
-    if not (named_by_code or wishes(dict(container.env), container.command)):
-        return None
+def seeks(container: Container) -> bool:
+    """Whether a container's settings, or its well-known code, name a Redis that is not itself."""
+    wanted = wishes(dict(container.env), container.command) or SAMPLE_IMAGE.search(container.image)
+    return bool(wanted) and not is_server(container)
+
+
+def _seeker(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: Container) -> Seeker:
+    """Read what a container wants, passwords and all."""
     # Asked again, since the fact about containers is masked.
     data = ask(host, endpoint, ping, f"/containers/{container.id}/json")
     env = pairs((data.get("Config") or {}).get("Env") or ())
     wanted = wishes(env, container.command)
     optional = not wanted
-    if wanted:
-        # What the image brought along is a default; whoever ran it may never have thought of Redis.
+    # An image that was removed from under its container has no defaults to show.
+    with contextlib.suppress(Unmeasured):
         image = ask(host, endpoint, ping, f"/images/{data.get('Image')}/json")
+        # What the image brought along is a default; whoever ran it may never have thought of Redis.
         defaults = pairs((image.get("Config") or {}).get("Env") or ())
-        optional = all(defaults.get(w.source) == env.get(w.source) and w.source in defaults for w in wanted)
+        optional = all(w.source in defaults and defaults[w.source] == env.get(w.source) for w in wanted)
     mounts = [str(m.get("Destination") or "") for m in data.get("Mounts") or ()]
     secrets = any(name.endswith("_FILE") for name in env) or any(m.startswith("/run/secrets") for m in mounts)
     return Seeker(
@@ -325,16 +329,6 @@ def _seeker(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: C
     )
 
 
-def _seekers(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, containers: Containers) -> list[Seeker]:
-    found = []
-    for container in containers.running:
-        # Gone since the list was read: then it wants nothing any more.
-        with contextlib.suppress(Unmeasured):
-            seeker = None if is_server(container) else _seeker(host, endpoint, ping, container)
-            found += [seeker] if seeker else []
-    return found
-
-
 @probe(deadline=ASK_TIMEOUT + 2, upstream=("engine.reachable", "engine.responsive"))
 def redis(
     host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, containers: Containers, listeners: Listeners | None
@@ -342,12 +336,17 @@ def redis(
     """Find clients and servers in the engine's settings, then try each client's way to its server."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host: its containers cannot be looked into", skipped=True)
-    seekers = _seekers(host, endpoint, ping, containers)
+    candidates = [c for c in containers.running if seeks(c)]
+    seekers: list[Seeker] = []
+    for container in candidates[:MAX_CLIENTS]:
+        # Gone since the list was read: then it wants nothing any more.
+        with contextlib.suppress(Unmeasured):
+            seekers.append(_seeker(host, endpoint, ping, container))
     clients: list[RedisClient] = []
     if seekers:
         # Every question ends by its own timeout, so this pool never outlives the probe.
         with ThreadPoolExecutor(MAX_CLIENTS) as pool:
-            for found in pool.map(lambda s: _clients(host, s, containers, listeners), seekers[:MAX_CLIENTS]):
+            for found in pool.map(lambda s: _clients(host, s, containers, listeners), seekers):
                 clients += found
     servers = []
     for container in containers.all if clients else ():
@@ -361,4 +360,4 @@ def redis(
         for x in (listeners.host if listeners else ())
         if (x.protocol, x.port) == ("tcp", PORT) and listeners and not listeners.proxied(x)
     ]
-    return Redis(tuple(servers), tuple(on_host), tuple(clients), max(0, len(seekers) - MAX_CLIENTS))
+    return Redis(tuple(servers), tuple(on_host), tuple(clients), max(0, len(candidates) - MAX_CLIENTS))

@@ -11,7 +11,7 @@ import pytest
 
 from dockerdoctor.facts.containers import Attachment, Container, Containers
 from dockerdoctor.facts.listeners import InContainer, Listeners
-from dockerdoctor.facts.redis import Wish, by_the_book, frames, is_server, wishes
+from dockerdoctor.facts.redis import Wish, by_the_book, frames, is_server, seeks, wishes
 from dockerdoctor.incontainer.redis import greet, resolve
 
 
@@ -40,6 +40,19 @@ from dockerdoctor.incontainer.redis import greet, resolve
 )
 def test_wishes(env, command, expected):
     assert [(w.host, w.port, w.user, w.password) for w in wishes(env, command)] == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, False),
+        ({"image": "friendlyhello:latest"}, True),
+        ({"env": (("REDIS_HOST", "redis"),)}, True),
+        ({"env": (("REDIS_HOST", "redis"),), "command": ("redis-server",)}, False),
+    ],
+)
+def test_seekers(more, expected):
+    assert seeks(container(**more)) is expected
 
 
 def test_a_wish_hides_its_password():

@@ -55,6 +55,35 @@ END
     machine.write("/root/.docker/config.json", json.dumps({"proxies": {"default": proxies}}, indent=2))
 
 
+# Every way to be content with a Redis, and to publish what needs no attention.
+CONTENT = """
+    docker network create app
+    docker run -d --name redis --network app redis:7-alpine redis-server --requirepass 's3cr/et'
+    docker run -d --name api --network app -e REDIS_URL=redis://:s3cr%2Fet@redis:6379/0 busybox sleep 1000
+    docker run -d --name sidecar --network container:api -e REDIS_HOST=redis -e REDIS_PASSWORD=s3cr/et busybox sleep 1000
+    docker run -d --name in-a-file --network app -e REDIS_HOST=redis -e REDIS_PASSWORD_FILE=/run/secrets/p busybox sleep 1000
+    docker run -d --name cache redis:7-alpine
+    docker run -d --name linked --link cache:redis -e REDIS_HOST=redis busybox sleep 1000
+    systemd-run --unit=redis-of-host redis-server --protected-mode no
+    docker run -d --name on-host --network host -e REDIS_HOST=localhost busybox sleep 1000
+    docker run -d --name from-host --add-host h:host-gateway -e REDIS_ADDR=h:6379 busybox sleep 1000
+    docker run -d --name six -p 8086:80 python:3.13-slim python3 -m http.server --bind :: 80
+    docker run -d --name udp -p 5353:53/udp busybox sleep 1000
+    docker run -d --name young -p 8087:80 --health-cmd 'nc -z 127.0.0.1 80' --health-start-period 5m busybox sleep 1000
+    docker run -d --name port-of-choice -p 80 -p 127.0.0.1:8088:80 busybox httpd -f
+    docker create --name resting -p 8085:80 busybox httpd -f
+    systemd-run --unit=intranet python3 -m http.server 8085
+    sleep 7
+"""
+CONTENT_WORKS = """
+    docker exec api sh -c 'printf "AUTH s3cr/et\\r\\nPING\\r\\n" | nc -w 5 redis 6379' | grep PONG
+    for where in 'linked redis' 'from-host h' 'on-host localhost'; do
+        set -- $where
+        docker exec $1 sh -c "printf 'PING\\r\\n' | nc -w 5 $2 6379" | grep PONG
+    done
+    curl -sf --max-time 5 http://127.0.0.1:8086/ >/dev/null
+"""
+
 HEALTHY: tuple[Healthy, ...] = (
     Healthy(
         "plain",
@@ -126,6 +155,19 @@ HEALTHY: tuple[Healthy, ...] = (
         """,
         works="docker exec app sh -c 'printf \"PING\\r\\n\" | nc -w 5 redis 6379' | grep PONG && "
         "docker exec app nslookup registry.lab && ! docker exec vault ping -c1 -W1 {gateway} && " + REACHES_OUT,
+    ),
+    Healthy(
+        "content-with-redis",
+        machine={"images": ("busybox", "redis:7-alpine", "python:3.13-slim"), "dns": NAMES},
+        setup=CONTENT,
+        works=CONTENT_WORKS,
+    ),
+    Healthy(
+        "content-with-redis-without-root",
+        machine={"images": ("busybox", "redis:7-alpine", "python:3.13-slim"), "dns": NAMES},
+        setup="useradd --create-home --groups docker ann" + CONTENT,
+        works=CONTENT_WORKS,
+        user="ann",
     ),
     Healthy(
         "proxy-only",
