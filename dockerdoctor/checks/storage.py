@@ -10,10 +10,9 @@ from dockerdoctor.model import Evidence, Finding, Severity
 
 # A small image is pulled compressed and then unpacked beside it: below this no pull and no build gets through.
 FULL = {"data root": 64 << 20, "containerd's root": 4 << 20, "exec root": 1 << 20, "temporary files": 1 << 20}
-# A build of an ordinary image needs about a gigabyte; and 5 % is what ext4 keeps back from everybody but root.
-LOW_BYTES = 1 << 30
-LOW_SHARE = 0.05
-LOW_SHARE_BELOW = 5 << 30
+# A build of an ordinary image needs about a gigabyte; small disks are small on purpose, and of large ones 5 % are plenty.
+LOW_BYTES, LOW_OF_SMALL = 1 << 30, 0.1
+LOW_OF_LARGE, LOW_BYTES_OF_LARGE = 0.05, 5 << 30
 # A container's layer and its files in the engine's store take some dozens of inodes; an image takes thousands.
 NO_INODES = 500
 PRUNE = "https://docs.docker.com/engine/manage-resources/pruning/"
@@ -50,6 +49,8 @@ def _ways(usage: DiskUsage | None, *, inodes: bool = False) -> Iterator[str]:
             names = ", ".join(usage.stopped_names[:5])
             yield f"# {size(usage.stopped_containers)} written by stopped containers ({names}), which this removes:"
             yield "docker container prune --force"
+    for name, length in usage.running_writers if usage else ():
+        yield f"# {name} runs and has written {size(length)} into itself: see `docker exec {name} du -x /`, or remove it"
     for path, length in usage.logs if usage else ():
         yield f"# {size(length)} of one container's output; without max-size in log-opts it grows for ever:"
         yield f"truncate --size 0 {path}"
@@ -195,7 +196,8 @@ def low_space(storage: Storage, usage: DiskUsage | None) -> Finding:
     fs = storage.data_root
     if fs.problem:
         return unknown(f"{fs.path}: {fs.problem}")
-    low = fs.free < LOW_BYTES or fs.free < min(LOW_SHARE * fs.size, LOW_SHARE_BELOW)
+    enough = max(min(LOW_BYTES, LOW_OF_SMALL * fs.size), min(LOW_OF_LARGE * fs.size, LOW_BYTES_OF_LARGE))
+    low = fs.free < enough
     if not low or _made_full(fs):
         return passed(f"{size(fs.free)} of {size(fs.size)} free", _seen(fs))
     return failed(

@@ -168,9 +168,18 @@ def questions_for(
     )
 
 
-@probe(
-    deadline=DEADLINE + 1, upstream=("engine.reachable", "engine.responsive", "containers.start"), starts_container=True
+# No container can be made where nothing can be written.
+CANNOT_START = (
+    "engine.reachable",
+    "engine.responsive",
+    "storage.read-only",
+    "storage.space",
+    "storage.inodes",
+    "containers.start",
 )
+
+
+@probe(deadline=DEADLINE + 1, upstream=CANNOT_START, starts_container=True)
 def inside(
     host: Host,
     endpoint: ChosenEndpoint,

@@ -21,8 +21,8 @@ CONTAINERD_ROOT = "/var/lib/containerd"
 SHORT_BYTES = 2 << 30
 SHORT_INODES = 20_000
 DF_TIMEOUT = 5.0
-# A log below this is not worth truncating.
-BIG_LOG = 10 << 20
+# A log or a container below this is not worth looking at.
+BIG = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class DiskUsage:
     unused_images: int = 0  # of all images that no container uses, the untagged included
     stopped_containers: int = 0
     stopped_names: tuple[str, ...] = ()
+    running_writers: tuple[tuple[str, int], ...] = ()  # (container, bytes it wrote into itself), the biggest first
     unused_volumes: int = 0
     volume_names: tuple[str, ...] = ()
     logs: tuple[tuple[str, int], ...] = ()  # (path, bytes), the biggest first; root only
@@ -157,7 +158,7 @@ def disk_usage(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, storage: 
     for container in host.listdir(folder):
         path = f"{folder}/{container}/{container}-json.log"
         status = host.lstat(path)
-        if status and status.st_size >= BIG_LOG:
+        if status and status.st_size >= BIG:
             logs.append((path, status.st_size))
     logs.sort(key=lambda item: -item[1])
     try:
@@ -181,6 +182,13 @@ def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskU
     stopped = [c for c in rows("Containers") if c.get("State") not in {"running", "paused", "restarting"}]
     volumes = [v for v in rows("Volumes") if not number(v.get("UsageData") or {}, "RefCount")]
 
+    def name(container: dict[str, Any]) -> str:
+        return str((container.get("Names") or ["/?"])[0]).lstrip("/")
+
+    writers = [
+        (name(c), number(c, "SizeRw")) for c in rows("Containers") if c not in stopped and number(c, "SizeRw") >= BIG
+    ]
+
     def own(image: dict[str, Any]) -> int:
         return max(0, number(image, "Size") - number(image, "SharedSize"))
 
@@ -190,7 +198,8 @@ def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskU
         dangling_images=sum(map(own, dangling)),
         unused_images=sum(map(own, unused)),
         stopped_containers=sum(number(c, "SizeRw") for c in stopped),
-        stopped_names=tuple(str((c.get("Names") or ["/?"])[0]).lstrip("/") for c in stopped if number(c, "SizeRw")),
+        stopped_names=tuple(name(c) for c in stopped if number(c, "SizeRw")),
+        running_writers=tuple(sorted(writers, key=lambda w: -w[1])[:3]),
         unused_volumes=sum(number(v.get("UsageData") or {}, "Size") for v in volumes),
         volume_names=tuple(str(v.get("Name")) for v in volumes),
         logs=logs,

@@ -143,6 +143,7 @@ class Slot:
 
     def kill(self) -> None:
         """End every process of the machine."""
+        self.thaw()
         end = time.monotonic() + 10
         while pids := set(self.pids()):
             for pid in pids:
@@ -153,6 +154,15 @@ class Slot:
             if time.monotonic() > end:
                 raise LabError(f"{self.name}: processes {pids} outlive SIGKILL")
             time.sleep(0.01)
+
+    def thaw(self) -> None:
+        """Wake what `docker pause` stopped: a frozen process does not die (control groups, version 1)."""
+        for group in self.groups():
+            for folder, _, files in os.walk(group):
+                for name, awake in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                    if name in files:
+                        with contextlib.suppress(OSError):
+                            Path(folder, name).write_text(awake)
 
     def forget_network(self) -> None:
         """Remove our rules and, if it is still there, the link."""

@@ -1,0 +1,54 @@
+"""Faults of space."""
+
+from tests.lab.fault import Fault
+
+# A data root of its own: what fills it must not fill the host.
+SMALL = """
+    systemctl stop docker.socket docker.service
+    mkdir -p /srv/docker
+    mount -t tmpfs -o size=300m{options} tmpfs /srv/docker
+    sed -i '1s|.*|{{ "data-root": "/srv/docker",|' /etc/docker/daemon.json
+    systemctl reset-failed docker.service docker.socket
+    systemctl start docker.socket docker.service
+    docker pull busybox
+"""
+WRITES = "timeout 20 docker run --rm busybox dd if=/dev/zero of=/file bs=1M count=20"
+
+FAULTS = (
+    Fault(
+        "disk-full-data-root",
+        "storage.space",
+        setup=SMALL.format(options=""),
+        inject="docker run --name hog busybox dd if=/dev/zero of=/file bs=1M count=292",
+        broken=WRITES,
+        verify_fix=True,
+    ),
+    Fault(
+        "disk-full-data-root:log",
+        "storage.space",
+        setup=SMALL.format(options=""),
+        inject="""
+            docker run -d --name chatty busybox sh -c 'yes "$(printf %01000d 0)"; sleep 1000'
+            while [ $(df --output=avail /srv/docker | tail -1) -gt 8192 ]; do sleep 0.5; done
+            docker stop -t0 chatty""",
+        broken=WRITES,
+        verify_fix=True,
+    ),
+    Fault(
+        "disk-inodes-exhausted",
+        "storage.inodes",
+        setup=SMALL.format(options=",nr_inodes=4000"),
+        inject="""docker run --name hog busybox sh -c 'for n in $(seq 5000); do : > /$n || exit; done' || true""",
+        broken="timeout 20 docker run --rm busybox true",
+        verify_fix=True,
+    ),
+    Fault(
+        "disk-data-root-readonly",
+        "storage.read-only",
+        setup=SMALL.format(options=""),
+        # The engine holds files open: as after a disk's failure, only new writes meet a read-only filesystem.
+        inject="mount --bind /srv/docker /srv/docker && mount -o remount,bind,ro /srv/docker",
+        broken="timeout 20 docker run --rm busybox true",
+        verify_fix=True,
+    ),
+)
