@@ -269,7 +269,7 @@ def url(settings: ProxySettings, trials: ProxyTrials, registries: Registries | N
             cause=f"Programs cannot use {first.value!r}: {first.problem}.",
             fix=(f"# write the proxy's URL, http://HOST:PORT, into {where}", *_after(settings, users, units)),
         )
-    old = f"(^|[\"' =])(([^\"' =/]*@)?{_address(first)})"
+    old = f'(^|[" =])(([^" =/]*@)?{_address(first)})'
     return failed(
         f"{users[0].name}={first.value} in {where} has no scheme",
         *_shown(users),
@@ -309,7 +309,7 @@ def tls_scheme(
         *_tried(first),
         cause=f"{first.host}:{first.port} answers plain HTTP and no TLS, but is set with https://.",
         fix=(
-            *_replace(settings, users, f"https://(([^\"' /]*@)?{_address(first)})", r"http://\1"),
+            *_replace(settings, users, f'https://(([^" /]*@)?{_address(first)})', r"http://\1"),
             *_after(settings, users, units),
         ),
         impact=RESTARTS if _after(settings, users, units) else "",
@@ -348,7 +348,7 @@ def case(settings: ProxySettings, trials: ProxyTrials, units: Units | None) -> F
             good_unit = next((u for u in settings.unit if u.name == lower.name and not u.ignored and u.in_force), None)
             fix: tuple[str, ...] = (f"# set {upper.name} to what {lower.name} is, in {upper.source}",)
             if unit and good_unit:
-                old = f"(https?://)?([^\"' /]*@)?{_address(bad)}" if bad.host else re.escape(upper.value)
+                old = f'(https?://)?([^" /]*@)?{_address(bad)}' if bad.host else re.escape(upper.value)
                 fix = (f"sed -i -E '{unit.line}s#({upper.name}=){old}#\\1{lower.value}#' {unit.path}",)
                 fix = (
                     fix
@@ -661,7 +661,7 @@ def container_loopback(settings: ProxySettings, trials: ProxyTrials, inside: Ins
     users = _in_containers(settings, first)
     gateway, _, outcome = first.at_gateway.partition(" ")
     address = gateway.rpartition(":")[0]
-    edit = _replace(settings, users, f"(//|@|[\"' =]){_address(first)}", rf"\1{gateway}")
+    edit = _replace(settings, users, f'(//|@|[" =]){_address(first)}', rf"\1{gateway}")
     lives = "answers on the host's" if not first.dead else "does not answer on the host either"
     if not gateway:
         fix: tuple[str, ...] = (f"# give containers an address of the proxy that they can reach, in {users[0].source}",)

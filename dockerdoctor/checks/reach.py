@@ -139,6 +139,9 @@ def dropped(moved: Moved | None) -> tuple[Evidence, ...]:
     severity=Severity.ERROR,
     docs=NETWORKING,
     upstream=(
+        "storage.read-only",
+        "storage.space",
+        "storage.inodes",
         "network.ip-forward",
         "network.bridge",
         "network.bridge-address",
@@ -232,7 +235,7 @@ def published_port(inside: Inside, networks: Networks, moved: Moved | None) -> F
     """
     if not networks.bridges:
         return skipped("no network of the bridge driver")
-    if inside.publish_error:
+    if inside.publish_error and inside.bridge.asked:  # without the port it worked
         return failed(
             "the engine cannot publish a port",
             Evidence("docker run -p", inside.publish_error),

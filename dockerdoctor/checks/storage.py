@@ -45,7 +45,7 @@ def _ways(usage: DiskUsage | None, *, inodes: bool = False) -> Iterator[str]:
         if usage.dangling_images or inodes:
             yield f"# {size(usage.dangling_images)} of images without a name that nothing uses:"
             yield "docker image prune --force"
-        if usage.stopped_containers:
+        if usage.stopped_containers or (inodes and usage.stopped_names):
             names = ", ".join(usage.stopped_names[:5])
             yield f"# {size(usage.stopped_containers)} written by stopped containers ({names}), which this removes:"
             yield "docker container prune --force"

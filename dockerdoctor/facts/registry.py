@@ -57,7 +57,7 @@ class Registry:
     """One registry or mirror, and what came of asking it."""
 
     name: str  # "docker.io", "http://10.0.0.1:5000" for a mirror, "reg.test:5000"
-    role: str  # "mirror", "hub", "named" (something here comes from it), "listed" (in insecure-registries only)
+    role: str  # "mirror", "hub", "named" (something here comes from it), "listed" (by configuration only)
     named_by: str  # "GET /info RegistryConfig.Mirrors", "image of web"
     asked: Attempt  # as the daemon asks
     insecure: bool = False  # the running daemon does without TLS, or without its certificates
@@ -79,6 +79,11 @@ class Registry:
         )
         late = self.manifest is not None and self.manifest.answered and self.manifest.status in REFUSED
         return self.asked.answered and told and not late and not self.fresh_authority
+
+    @property
+    def reached(self) -> bool:
+        """Whether something of the registry's own answered."""
+        return self.asked.layer in {"tls", "http"}
 
     @property
     def limited(self) -> Attempt | None:
@@ -128,7 +133,8 @@ class Registries:
     def needed(self) -> tuple[Registry, ...]:
         """Those whose failure keeps something from being pulled: mirrors count only when nothing else serves."""
         group = () if self.hub_serves else tuple(r for r in self.all if r.role in {"mirror", "hub"})
-        return (*group, *(r for r in self.all if r.role == "named"))
+        # What only a configuration names need not be there; if it is, it must be usable.
+        return (*group, *(r for r in self.all if r.role == "named" or (r.role == "listed" and r.reached)))
 
     @property
     def sick(self) -> tuple[Registry, ...]:
@@ -163,6 +169,7 @@ class Way:
     host: Host
     bundle: str
     started: float
+    refuses: Callable[[str], str]  # the daemon's own words for one registry's certificate; empty when it takes it
 
     def proxy(self, url: str) -> Proxy | str | None:
         """The proxy for a URL; None for the direct way, or what is wrong with its setting."""
@@ -303,10 +310,11 @@ def _fresh(way: Way, url: str, authorities: tuple[str, ...]) -> str:
         for name in way.host.listdir(folder):
             path = f"{folder}/{name}"
             status = way.host.lstat(path)
-            # ctime: a copied file keeps its old mtime, and Go loads the bundle once (crypto/x509, SystemCertPool).
+            # ctime: a copied file keeps its old mtime.
             if status and status.st_ctime > way.started:
                 said = ask_web(url, _usable(way.proxy(url)), trust_store("", (str(way.host.path(path)),)))
-                if said.answered:
+                # Go loads the bundle with its first certificate: only the daemon can tell whether that was before.
+                if said.answered and way.refuses(urlsplit(url).netloc):
                     return path
     return ""
 
@@ -332,7 +340,7 @@ def named(
         add(re.sub(r"^https?://", "", auth).split("/")[0], f"{client.path if client else ''} auths")
     certs_d = CERTS_D
     for folder in host.listdir(certs_d):
-        add(folder, f"{certs_d}/{folder}")
+        add(folder, f"{certs_d}/{folder}", "listed")
     for entry in info.insecure_registries:
         if "/" not in entry:
             add(entry, "GET /info insecure registries", "listed")
@@ -367,6 +375,7 @@ def registries(
         host,
         next((b for b in BUNDLES if host.exists(b)), ""),
         process.started if process else 0.0,
+        partial(_daemons_word, host, endpoint, ping),
     )
     mirrors = [
         Registry(m, "mirror", "GET /info RegistryConfig.Mirrors", Attempt(f"{m}/v2/"))
@@ -394,6 +403,15 @@ def _examined(way: Way, asked: list[Registry]) -> list[Registry]:
         said or replace(one, asked=replace(one.asked, layer="name", outcome="timeout"))
         for one, said in zip(asked, answers, strict=True)
     ]
+
+
+def _daemons_word(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, host_port: str) -> str:
+    """Let the daemon look up an image there: a GET that changes nothing, and fails with its own words."""
+    try:
+        ask(host, endpoint, ping, f"/distribution/{host_port}/library/hello-world/json", PATIENCE)
+    except Unmeasured as no:
+        return no.reason if "x509" in no.reason else ""
+    return ""
 
 
 def _images(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> list[str]:

@@ -198,7 +198,7 @@ def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskU
         dangling_images=sum(map(own, dangling)),
         unused_images=sum(map(own, unused)),
         stopped_containers=sum(number(c, "SizeRw") for c in stopped),
-        stopped_names=tuple(name(c) for c in stopped if number(c, "SizeRw")),
+        stopped_names=tuple(name(c) for c in sorted(stopped, key=lambda c: -number(c, "SizeRw"))),
         running_writers=tuple(sorted(writers, key=lambda w: -w[1])[:3]),
         unused_volumes=sum(number(v.get("UsageData") or {}, "Size") for v in volumes),
         volume_names=tuple(str(v.get("Name")) for v in volumes),

@@ -144,7 +144,7 @@ def not_in_the_daemon(m: Machine) -> None:
     """The daemon starts without the CA, which then comes into the host's store."""
     m.run(
         "rm /usr/local/share/ca-certificates/ca.crt; update-ca-certificates --fresh; systemctl reset-failed docker; "
-        "systemctl restart docker; sleep 1; cp /root/ca.crt /usr/local/share/ca-certificates/; update-ca-certificates"
+        f"systemctl restart docker; {PULL}; cp /root/ca.crt /usr/local/share/ca-certificates/; update-ca-certificates"
     )
 
 
@@ -314,6 +314,7 @@ FAULTS = (
             {insecure("")}
             cp /root/right /etc/docker/daemon.json""",
         broken=PLAIN_PULL,
+        with_=("daemon-json.applied",),
         verify_fix=True,
     ),
     Fault("registry-rate-limit", "registry.rate-limit", inject=limit, broken=PULL_HUB),

@@ -38,7 +38,12 @@ FAULTS = (
         "disk-inodes-exhausted",
         "storage.inodes",
         setup=SMALL.format(options=",nr_inodes=4000"),
-        inject="""docker run --name hog busybox sh -c 'for n in $(seq 5000); do : > /$n || exit; done' || true""",
+        # Some are left: with none the engine could not even note that the container has ended.
+        inject=r"""
+            docker run -d --name hog busybox sleep 1000
+            many=$(( $(df --output=iavail /srv/docker | tail -1) - 14 ))
+            docker exec hog sh -c "for n in \$(seq $many); do : > /\$n; done"
+            docker stop -t0 hog""",
         broken="timeout 20 docker run --rm busybox true",
         verify_fix=True,
     ),
