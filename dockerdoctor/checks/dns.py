@@ -2,105 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 
+from dockerdoctor.checks.dns_answers import (
+    CONTAINER_DNS,
+    DAEMON_DNS,
+    FIX_DNS,
+    NO_CONNECTION,
+    both,
+    dark,
+    given,
+    line_of,
+    matrix,
+    outcome,
+    seen,
+    silent,
+    works,
+)
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import FALLBACK, ContainerResolvers, HostDns, HostResolver, is_loopback
-from dockerdoctor.facts.inside import Inside, View
-from dockerdoctor.facts.routes import Routes
-from dockerdoctor.host import DnsAnswer
+from dockerdoctor.facts.dns import ContainerResolvers, HostDns, HostResolver, is_loopback
+from dockerdoctor.facts.inside import Inside
 from dockerdoctor.model import Evidence, Finding, Severity
-
-DAEMON_DNS = "https://docs.docker.com/engine/daemon/troubleshoot/#specify-dns-servers-for-docker"
-CONTAINER_DNS = "https://docs.docker.com/engine/network/#dns-services"
-FIX_DNS = "doctor fix-dns --write"
-# A name that takes longer to resolve than this is a name that programs give up on: pip, apt and curl all pause visibly.
-SLOW_LOOKUP = 2.0  # seconds
-# What keeps packets of any kind in a container; a nameserver beyond the host cannot be reached past these.
-NO_CONNECTION: tuple[str, ...] = (
-    "network.ip-forward",
-    "network.bridge",
-    "network.bridge-address",
-    "network.managed-interfaces",
-    "network.subnet-overlap",
-    "network.docker-chains",
-    "network.iptables-off",
-    "network.masquerade",
-    "network.forward-drop",
-    "network.docker-user",
-    "network.nft-drop",
-    "network.iptables-split",
-    "network.egress",
-)
-
-
-def works(answers: Iterable[DnsAnswer]) -> bool:
-    """Whether a server did its work for any name; that a name does not exist is an answer too."""
-    return any(a.ok for a in answers)
-
-
-def silent(answers: Iterable[DnsAnswer]) -> bool:
-    """Whether nothing that speaks DNS answered any of the questions."""
-    return all(a.silent for a in answers)
-
-
-def connected(answers: Iterable[DnsAnswer]) -> bool:
-    """Whether the server's port was reached over TCP, whatever it said then."""
-    return any(a.ok or not a.silent or a.outcome == "closed" or a.outcome.startswith("malformed") for a in answers)
-
-
-def outcome(answers: Iterable[DnsAnswer]) -> str:
-    """Put what a server said over one transport into a word or two."""
-    return "/".join(dict.fromkeys(a.outcome for a in answers)) or "not asked"
-
-
-def seen(answers: Iterable[DnsAnswer], place: str) -> Evidence:
-    """Show what one server said over one transport in one place."""
-    answers = tuple(answers)
-    first = answers[0]
-    return Evidence(f"A {first.name} @{first.server} {first.transport}, from the {place}", outcome(answers))
-
-
-def both(view: View | HostDns, server: str) -> tuple[DnsAnswer, ...]:
-    """What a server said over UDP and TCP."""
-    return (*view.said(server, "udp"), *view.said(server, "tcp"))
-
-
-def matrix(server: str, host: HostDns | None, inside: Inside) -> tuple[Evidence, ...]:
-    """One server, asked from the host and from both kinds of network over both transports."""
-    lines = []
-    for place, view in (("host", host), *((v.place, v) for v in inside.views)):
-        for transport in ("udp", "tcp"):
-            said = view.said(server, transport) if view else ()
-            if said:
-                lines.append(seen(said, place))
-    return tuple(lines)
-
-
-def given(config: DaemonJson | None, resolver: HostResolver | None) -> tuple[tuple[str, ...], str]:
-    """The nameservers that a new container is given, and where they come from."""
-    if config and config.dns:
-        in_file = isinstance((config.settings or {}).get("dns"), list)
-        return config.dns, config.path if in_file else "dockerd --dns"
-    if resolver and resolver.for_containers:
-        return resolver.for_containers, resolver.given.path
-    return FALLBACK, "Docker's fallback"
-
-
-def line_of(config: DaemonJson, key: str) -> str:
-    """Where a key stands: "/etc/docker/daemon.json:3"."""
-    for number, line in enumerate(config.text.splitlines(), 1):
-        if f'"{key}"' in line:
-            return f"{config.path}:{number}"
-    return config.path
-
-
-def dark(inside: Inside) -> Finding | None:
-    """Say so when no probe container could be asked: silence from nowhere is no verdict."""
-    if inside.views:
-        return None
-    return unknown(f"no probe container could be asked: {inside.bridge.error}")
 
 
 @check(
@@ -199,7 +122,7 @@ def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None) -> Findin
         return skipped("no nameservers are configured for containers")
     if not loopback:
         return passed(f"{', '.join(config.dns)}: none of them a loopback address")
-    where = Evidence(line_of(config, "dns"), f'"dns": {list(config.dns)}')
+    where = Evidence(line_of(config, "dns"), f'"dns": {json.dumps(config.dns)}')
     others = [s for s in config.dns if not is_loopback(s)]
     if others and inside and any(works(both(v, s)) for v in inside.views for s in others):
         return passed(
@@ -215,119 +138,6 @@ def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None) -> Findin
         automatic=True,
         impact="restarts dockerd",
     )
-
-
-@check(
-    "dns.udp-blocked",
-    title="UDP reaches nameservers where TCP does",
-    severity=Severity.ERROR,
-    docs=CONTAINER_DNS,
-)
-def udp_blocked(inside: Inside, host: HostDns | None) -> Finding:
-    """
-    Names are asked for over UDP first; a firewall may drop it and let TCP to the same server pass.
-
-    Why it matters: look-ups time out although the server is there; `dig +tcp` works and misleads.
-    How to fix: let UDP to port 53 pass.
-    """
-    if unasked := dark(inside):
-        return unasked
-    for v in inside.views:
-        for server in dict.fromkeys(a.server for a in v.dns):
-            udp, tcp = v.said(server, "udp"), v.said(server, "tcp")
-            if udp and tcp and all(a.outcome == "timeout" for a in udp) and connected(tcp):
-                host_udp = works(host.said(server)) if host else False
-                if not (works(tcp) or host_udp):
-                    continue  # nothing shows that this is a nameserver at all
-                where = "on the way from containers" if host_udp else "on the way from this host"
-                return failed(
-                    f"{server} can be reached from the {v.place} over TCP but not over UDP",
-                    *matrix(server, host, inside),
-                    cause=f"Something drops UDP to port 53 {where}; TCP to the same server passes.",
-                    fix=(
-                        "# let UDP to port 53 pass: these rules mention it",
-                        "iptables-save | grep -w -e 53 -e udp || nft list ruleset | grep -w -e 53 -e udp",
-                    ),
-                )
-    return passed("no nameserver can be reached over TCP alone")
-
-
-@check(
-    "dns.input-firewall",
-    title="Containers reach a nameserver that runs on this host",
-    severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/network/packet-filtering-firewalls/",
-    upstream=("dns.udp-blocked",),
-)
-def input_firewall(inside: Inside, host: HostDns, routes: Routes) -> Finding:
-    """
-    A resolver on the host itself is asked through the INPUT chain, where many firewalls admit only what they know.
-
-    Why it matters: the host resolves, containers time out, and Docker's own rules all look right.
-    How to fix: admit port 53 from Docker's bridges.
-    """
-    if unasked := dark(inside):
-        return unasked
-    own = [s for s in dict.fromkeys(a.server for v in inside.views for a in v.dns) if routes.owns(s)]
-    if not own:
-        return skipped("no nameserver of containers runs on this host")
-    for server in own:
-        for v in inside.views:
-            if works(both(host, server)) and both(v, server) and all(a.outcome == "timeout" for a in both(v, server)):
-                return failed(
-                    f"{server}, a resolver on this host, answers the host but not the {v.place}",
-                    *matrix(server, host, inside),
-                    cause="The host's firewall drops what containers send to the host itself (chain INPUT); a resolver "
-                    "that did not listen there would refuse at once instead.",
-                    fix=(
-                        "iptables -I INPUT -i docker0 -p udp --dport 53 -j ACCEPT",
-                        "iptables -I INPUT -i docker0 -p tcp --dport 53 -j ACCEPT",
-                        "iptables -I INPUT -i br-+ -p udp --dport 53 -j ACCEPT",
-                        "iptables -I INPUT -i br-+ -p tcp --dport 53 -j ACCEPT",
-                        "# and in the configuration of your firewall, so that it lasts: with ufw, `ufw allow in on docker0 to any port 53`",
-                    ),
-                )
-    return passed(f"{', '.join(own)} answers containers")
-
-
-@check(
-    "dns.forward-firewall",
-    title="Questions from containers reach the nameservers that answer the host",
-    severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/network/packet-filtering-firewalls/",
-    upstream=("dns.udp-blocked", *NO_CONNECTION),
-)
-def forward_firewall(
-    inside: Inside, host: HostDns, routes: Routes, resolver: HostResolver | None, config: DaemonJson | None
-) -> Finding:
-    """
-    A resolver beyond the host is asked through the FORWARD chain.
-
-    Why it matters: the host resolves with the very server that containers cannot reach.
-    How to fix: let port 53 from Docker's bridges pass.
-    """
-    if unasked := dark(inside):
-        return unasked
-    servers, _ = given(config, resolver)
-    far = [s for s in servers if not routes.owns(s) and works(both(host, s))]
-    if not far:
-        return skipped("no nameserver beyond this host answers it")
-    for v in inside.views:
-        asked = [s for s in far if both(v, s)]
-        blocked = [s for s in asked if all(a.silent and a.outcome != "ECONNREFUSED" for a in both(v, s))]
-        if asked and blocked == asked:
-            server = blocked[0]
-            return failed(
-                f"{server} answers the host but not the {v.place}",
-                *matrix(server, host, inside),
-                cause="Something between Docker's bridge and the nameserver drops the questions (chain FORWARD).",
-                fix=(
-                    "# find the rule that drops port 53 from Docker's bridges and let it pass; the chains, in order:",
-                    "iptables -L FORWARD -n -v --line-numbers",
-                    "nft list ruleset",
-                ),
-            )
-    return passed(f"{', '.join(far)} answers containers as it answers the host")
 
 
 @check(
@@ -358,7 +168,7 @@ def server_dead(inside: Inside, host: HostDns, resolver: HostResolver | None, co
     configured = config is not None and bool(config.dns)
     lines = [line for s in usable for line in matrix(s, host, inside)]
     if configured and config:
-        lines.insert(0, Evidence(line_of(config, "dns"), f'"dns": {list(config.dns)}'))
+        lines.insert(0, Evidence(line_of(config, "dns"), f'"dns": {json.dumps(config.dns)}'))
     return failed(
         f"containers are given nameservers that do not resolve: {words} ({source})",
         *lines,

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import dns
+from dockerdoctor.checks import dns, dns_paths
+from dockerdoctor.facts.containers import Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import ContainerResolver, ContainerResolvers, HostDns, HostResolver, ResolvConf
+from dockerdoctor.facts.firewall import Firewall, Moved
 from dockerdoctor.facts.inside import Inside, View
 from dockerdoctor.facts.routes import Interface, Route, Routes
+from dockerdoctor.facts.ruleset import Chain, iptables_rule
 from dockerdoctor.host import DnsAnswer
 from dockerdoctor.model import Status
 
@@ -54,6 +57,17 @@ ROUTES = Routes(
         Interface("eth0", 1500, True, addresses=("10.0.0.5/24",)),
         Interface("docker0", 1500, True, addresses=(f"{OWN}/16",)),
     ),
+)
+
+
+NETWORKS = Networks(
+    (
+        Network(
+            *("1" * 64, "bridge", "bridge", False, False, ("172.17.0.0/16",), (OWN,)),
+            (("com.docker.network.bridge.name", "docker0"),),
+            (),
+        ),
+    )
 )
 
 
@@ -119,35 +133,78 @@ ROUTES = Routes(
             "8.8.8.8 instead",
         ),
         (dns.loopback_fallback, (inside(said(UP)), resolver("127.0.0.1"), config(UP)), SKIP, "daemon.json"),
-        (dns.input_firewall, (inside(said(UP)), host(said(UP)), ROUTES), SKIP, "runs on this host"),
-        (dns.input_firewall, (inside(said(OWN)), host(said(OWN)), ROUTES), PASS, OWN),
-        (dns.input_firewall, (inside(said(OWN, "timeout", "timeout")), host(said(OWN)), ROUTES), FAIL, OWN),
-        # Refused is not dropped: the resolver does not listen there.
-        (dns.input_firewall, (inside(said(OWN, "ECONNREFUSED", "ECONNREFUSED")), host(said(OWN)), ROUTES), PASS, OWN),
         (
-            dns.forward_firewall,
-            (inside(said(UP, "timeout", "timeout")), host(said(UP)), ROUTES, resolver(UP), config()),
+            dns_paths.input_firewall,
+            (inside(said(UP)), host(said(UP)), ROUTES, None, None, None),
+            SKIP,
+            "runs on this host",
+        ),
+        (dns_paths.input_firewall, (inside(said(OWN)), host(said(OWN)), ROUTES, None, None, None), PASS, OWN),
+        (
+            dns_paths.input_firewall,
+            (inside(said(OWN, "timeout", "timeout")), host(said(OWN)), ROUTES, None, None, None),
+            FAIL,
+            OWN,
+        ),
+        # Refused is not dropped: the resolver does not listen there.
+        (
+            dns_paths.input_firewall,
+            (inside(said(OWN, "ECONNREFUSED", "ECONNREFUSED")), host(said(OWN)), ROUTES, None, None, None),
+            PASS,
+            OWN,
+        ),
+        (
+            dns_paths.forward_firewall,
+            (inside(said(UP, "timeout", "timeout")), host(said(UP)), ROUTES, resolver(UP), config(), None, None, None),
             FAIL,
             "answers the host but not the default bridge",
         ),
-        (dns.forward_firewall, (inside(said(UP)), host(said(UP)), ROUTES, resolver(UP), config()), PASS, UP),
         (
-            dns.forward_firewall,
+            dns_paths.forward_firewall,
+            (inside(said(UP)), host(said(UP)), ROUTES, resolver(UP), config(), None, None, None),
+            PASS,
+            UP,
+        ),
+        (
+            dns_paths.forward_firewall,
             (
                 inside(said(UP, "timeout", "timeout")),
                 host(said(UP, "timeout", "timeout")),
                 ROUTES,
                 resolver(UP),
                 config(),
+                None,
+                None,
+                None,
             ),
             SKIP,
             "no nameserver",
         ),
-        (dns.udp_blocked, (inside(said(UP, "timeout", "NOERROR")), host(said(UP))), FAIL, "over TCP"),
-        (dns.udp_blocked, (inside(said(UP, "timeout", "closed")), host(said(UP))), FAIL, "over TCP"),
+        (
+            dns_paths.udp_blocked,
+            (inside(said(UP, "timeout", "NOERROR")), host(said(UP)), ROUTES, None, None, None),
+            FAIL,
+            "over TCP",
+        ),
+        (
+            dns_paths.udp_blocked,
+            (inside(said(UP, "timeout", "closed")), host(said(UP)), ROUTES, None, None, None),
+            FAIL,
+            "over TCP",
+        ),
         # A program on port 53 that speaks no DNS to anybody is a dead server, not a blocked one.
-        (dns.udp_blocked, (inside(said(UP, "timeout", "closed")), host(said(UP, "timeout", "closed"))), PASS, "alone"),
-        (dns.udp_blocked, (inside(said(UP, "NOERROR", "timeout")), host(said(UP))), PASS, "alone"),
+        (
+            dns_paths.udp_blocked,
+            (inside(said(UP, "timeout", "closed")), host(said(UP, "timeout", "closed")), ROUTES, None, None, None),
+            PASS,
+            "alone",
+        ),
+        (
+            dns_paths.udp_blocked,
+            (inside(said(UP, "NOERROR", "timeout")), host(said(UP)), ROUTES, None, None, None),
+            PASS,
+            "alone",
+        ),
         (
             dns.first_server_slow,
             (inside(said(DEAD, "timeout", "timeout"), said(UP)), host(said(UP)), resolver(UP), config(DEAD, UP)),
@@ -176,6 +233,18 @@ def test_verdict(one, facts, status, words):
     finding = one.decide(*facts)
     assert finding.status is status, finding
     assert words in finding.summary
+
+
+def test_the_rule_that_drops_the_questions_is_named_and_taken_away():
+    rule = "-p udp -m udp --dport 53 -j DROP"
+    forward = Chain("iptables", "ip", "filter", "FORWARD", "forward", policy="ACCEPT", rules=(iptables_rule(rule, 0),))
+    moved = Moved(((forward.label, rule, 3),))
+    finding = dns_paths.udp_blocked.decide(
+        inside(said(UP, "timeout", "closed")), host(said(UP)), ROUTES, Firewall((forward,)), NETWORKS, moved
+    )
+    assert rule in finding.summary
+    assert "3 packets dropped meanwhile" in finding.evidence[-1].saw
+    assert finding.fix[0] == f"iptables -D FORWARD {rule}"
 
 
 def running(servers, own=()):

@@ -163,6 +163,7 @@ FAULTS = (
         "dns-input-firewall-blocks-host-resolver",
         "dns.input-firewall",
         """iptables -P INPUT DROP
+        iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
         iptables -A INPUT -i lo -j ACCEPT
         iptables -A INPUT -i host0 -j ACCEPT""",
         RESOLVES,
@@ -177,6 +178,7 @@ FAULTS = (
         iptables -I DOCKER-USER -p tcp --dport 53 -j DROP""",
         RESOLVES,
         machine=KNOWN,
+        verify_fix=True,
     ),
     Fault(
         "dns-udp-blocked-tcp-works",
@@ -184,22 +186,55 @@ FAULTS = (
         "iptables -I FORWARD -p udp --dport 53 -j DROP",
         RESOLVES,
         machine=KNOWN,
+        verify_fix=True,
     ),
-    Fault("dns-daemon-side-lookup:silent", "dns.host-resolves", host_dns_dead, f"getent hosts {NAME}", machine=KNOWN),
-    Fault("dns-daemon-side-lookup:refused", "dns.host-resolves", says(5), f"getent hosts {NAME}", machine=KNOWN),
-    Fault("dns-daemon-side-lookup:servfail", "dns.host-resolves", says(2), f"getent hosts {NAME}", machine=KNOWN),
+    Fault(
+        "dns-udp-blocked-tcp-works:nftables",
+        "dns.udp-blocked",
+        """nft add table inet fw
+        nft 'add chain inet fw forward { type filter hook forward priority 10; policy accept; }'
+        nft add rule inet fw forward udp dport 53 counter drop""",
+        RESOLVES,
+        machine=KNOWN,
+        verify_fix=True,
+    ),
+    Fault(
+        "dns-input-firewall-blocks-host-resolver:nftables",
+        "dns.input-firewall",
+        """nft add table inet fw
+        nft 'add chain inet fw input { type filter hook input priority 0; policy drop; }'
+        nft add rule inet fw input ct state established,related accept
+        nft add rule inet fw input iifname '{ "lo", "host0" }' accept""",
+        RESOLVES,
+        setup=resolver_on_host,
+        machine=KNOWN,
+        verify_fix=True,
+    ),
+    Fault(
+        "dns-daemon-side-lookup:silent",
+        "dns.host-resolves",
+        host_dns_dead,
+        f"timeout 6 getent hosts {NAME}",
+        machine=KNOWN,
+    ),
+    Fault(
+        "dns-daemon-side-lookup:refused", "dns.host-resolves", says(5), f"timeout 6 getent hosts {NAME}", machine=KNOWN
+    ),
+    Fault(
+        "dns-daemon-side-lookup:servfail", "dns.host-resolves", says(2), f"timeout 6 getent hosts {NAME}", machine=KNOWN
+    ),
     Fault(
         "dns-broken-resolvconf-symlink:dangling",
         "dns.resolv-conf",
         "ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf; systemctl restart docker",
-        f"getent hosts {NAME}",
+        f"timeout 6 getent hosts {NAME}",
         machine=KNOWN,
     ),
     Fault(
         "dns-broken-resolvconf-symlink:empty",
         "dns.resolv-conf",
         ": > /etc/resolv.conf; systemctl restart docker",
-        f"getent hosts {NAME}",
+        f"timeout 6 getent hosts {NAME}",
         machine=KNOWN,
     ),
     Fault(
