@@ -106,12 +106,21 @@ class UnixHTTPConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self.path = path
+        self.overdue = False
+        self.raw: socket.socket | None = None  # http.client lets go of its own when the answer ends the connection
 
     def connect(self) -> None:
         """Connect to the socket instead of to a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.raw = self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
+
+    def cut(self) -> None:
+        """End the conversation, from another thread: whoever reads sees the end of the stream."""
+        self.overdue = True
+        if self.raw:
+            with contextlib.suppress(OSError):
+                self.raw.shutdown(socket.SHUT_RDWR)
 
 
 def failure_name(error: BaseException) -> str:
@@ -195,6 +204,13 @@ class Host:
             return grp.getgrgid(gid).gr_name
         except KeyError:
             return str(gid)
+
+    def group_members(self, gid: int) -> tuple[str, ...]:
+        """The users whom the database lists in a group."""
+        try:
+            return tuple(grp.getgrgid(gid).gr_mem)
+        except KeyError:
+            return ()
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -422,15 +438,29 @@ class Host:
 
     # -- the Docker API -----------------------------------------------------------------------------------------
 
-    def unix_http(self, path: str, target: str, timeout: float = 3.0) -> tuple[int, Mapping[str, str], bytes]:
-        """GET over a Unix socket; returns status, headers and at most MAX_BODY_BYTES; raises OSError or HTTPException."""
+    def unix_http(
+        self, path: str, target: str, timeout: float = 3.0, limit: int = MAX_BODY_BYTES
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """GET over a Unix socket; returns status, headers and at most `limit` bytes; raises OSError or HTTPException."""
         connection = UnixHTTPConnection(str(self.path(path)), timeout)
+        # The socket's own timeout begins anew with every byte: one that drips for ever is cut off as a whole.
+        cut = threading.Timer(timeout, connection.cut)
+        cut.daemon = True
         try:
+            cut.start()
             connection.request("GET", target)
             response = connection.getresponse()
-            return response.status, dict(response.getheaders()), response.read(MAX_BODY_BYTES)
+            reply = response.status, dict(response.getheaders()), response.read(limit)
+        except (OSError, http.client.HTTPException):
+            if connection.overdue:
+                raise TimeoutError from None
+            raise
         finally:
+            cut.cancel()
             connection.close()
+        if connection.overdue:
+            raise TimeoutError
+        return reply
 
     def docker(self, url: str, version: str, timeout: float = 5.0, tls: Any = None) -> docker.APIClient:
         """Build a client of the engine's API; one per probe, since it is not thread-safe (docker/docker-py#3229)."""

@@ -20,11 +20,13 @@ from dockerdoctor.checks import (
     reach,
     redis,
     registry,
+    startup,
     storage,
 )
 from dockerdoctor.model import Check
 
 AREAS: tuple[ModuleType, ...] = (
+    startup,
     engine,
     daemon_json,
     daemon_keys,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import stat as stat_
 import time
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from dockerdoctor.measure import probe
 DEFAULT_SOCKET = "/var/run/docker.sock"
 # A ping is answered from memory in milliseconds; three seconds tells a frozen daemon from a busy one.
 PING_TIMEOUT = 3.0
+# "OK", or an error message; whoever sends more is no engine.
+MAX_PING_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,44 @@ class OtherEngines:
     """Sockets other than the chosen one behind which an engine answers."""
 
     answering: tuple[str, ...]  # "unix:///run/user/1000/docker.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A line of a start-up file that sets a variable the client reads."""
+
+    where: str  # "/home/alice/.bashrc:7"
+    name: str  # "DOCKER_HOST"
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """What this process's environment tells the client, and the start-up files that may have put it there."""
+
+    environment: tuple[tuple[str, str], ...]  # the DOCKER_ variables set here and now
+    lines: tuple[Export, ...]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment as a mapping."""
+        return dict(self.environment)
+
+    def of(self, name: str) -> tuple[Export, ...]:
+        """The lines that set one variable."""
+        return tuple(line for line in self.lines if line.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketAccess:
+    """How this user stands to the group that may use the socket; groups are given at login and stay as they were."""
+
+    user: str
+    root: bool
+    in_session: bool  # this very process is in the socket's group
+    in_database: bool  # a new login would be
+    docker_group: bool  # a group called "docker" exists
+    members: tuple[str, ...] = ()  # of the socket's group
 
 
 def _client_config(host: Host) -> tuple[str, dict[str, object], str, bool]:
@@ -205,6 +246,49 @@ def _from_context(host: Host, config: ClientConfig, name: str, source: str) -> C
     return ChosenEndpoint(url or f"unix://{DEFAULT_SOCKET}", why)
 
 
+# Where login shells, desktops and administrators set variables; bash(1), zsh(1), environment.d(5), pam_env(8).
+STARTUP_FILES = (
+    *("/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/etc/bashrc", "/etc/zsh/zshenv", "/etc/zsh/zshrc"),
+    *("~/.profile", "~/.bash_profile", "~/.bash_login", "~/.bashrc", "~/.bash_aliases", "~/.zshenv", "~/.zprofile"),
+    *("~/.zshrc", "~/.config/fish/config.fish", "~/.pam_environment"),
+)
+STARTUP_FOLDERS = ("/etc/profile.d", "/etc/environment.d", "~/.config/environment.d", "~/.config/fish/conf.d")
+CLIENT_VARIABLES = (
+    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG"),
+)
+_SETS = re.compile(rf"^[^#]*?\b({'|'.join(CLIENT_VARIABLES)})(?:=|\s+)[\"']?([^\"'\s;]+)")
+
+
+@probe()
+def exports(host: Host) -> Exports:
+    """Look through the files that set variables at login."""
+    files = [
+        *STARTUP_FILES,
+        *(f"{folder}/{name}" for folder in STARTUP_FOLDERS for name in host.listdir(folder.replace("~", host.home))),
+    ]
+    lines = []
+    for file in files:
+        path = file.replace("~", host.home, 1)
+        for number, line in enumerate(host.text(path).splitlines(), 1):
+            if match := _SETS.match(line):
+                lines.append(Export(f"{path}:{number}", match.group(1), mask_url(match.group(2))))
+    environment = tuple((name, mask_url(host.env[name])) for name in CLIENT_VARIABLES if host.env.get(name))
+    return Exports(environment, tuple(lines))
+
+
+@probe()
+def socket_access(host: Host, file: SocketFile) -> SocketAccess:
+    """Compare the groups of this process with those of the database: a change there needs a new login."""
+    return SocketAccess(
+        host.user,
+        host.is_root,
+        file.gid in host.groups,
+        file.gid in host.database_groups(host.user),
+        host.group_id("docker") is not None,
+        host.group_members(file.gid),
+    )
+
+
 @probe()
 def socket_file(host: Host, endpoint: ChosenEndpoint) -> SocketFile:
     """Look at the socket as a file, links followed."""
@@ -240,18 +324,21 @@ def ping_unix(host: Host, path: str, timeout: float = PING_TIMEOUT) -> DaemonPin
     if not dialled.ok:
         return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
     try:
-        status, headers, body = host.unix_http(path, "/_ping", timeout)
-    except http.client.HTTPException as no:
-        return DaemonPing("ok", answered=False, outcome=f"malformed: {type(no).__name__}")
+        status, headers, body = host.unix_http(path, "/_ping", timeout, MAX_PING_BYTES)
+    except ConnectionError as no:  # RemoteDisconnected, an HTTPException too, among them
+        return DaemonPing("ok", answered=False, outcome=f"closed without an answer ({failure_name(no)})")
+    except (http.client.HTTPException, ValueError) as no:
+        return DaemonPing("ok", answered=False, outcome=f"not HTTP: {type(no).__name__}: {no!s:.80}")
     except OSError as no:
         return DaemonPing("ok", answered=False, outcome=failure_name(no), seconds=round(time.monotonic() - began, 3))
     return _judge_ping(status, {k.lower(): v for k, v in headers.items()}, body, time.monotonic() - began)
 
 
 def _judge_ping(status: int, headers: dict[str, str], body: bytes, seconds: float) -> DaemonPing:
-    api = headers.get("api-version", "")
-    answered = status == http.client.OK and bool(api)
-    outcome = "ok" if answered else f"HTTP {status}: {body[:200].decode('utf-8', 'replace').strip()}"
+    api = headers.get("api-version", "").strip()
+    answered = status == http.client.OK and bool(re.fullmatch(r"\d+\.\d+", api))
+    said = body[:200].decode("utf-8", "backslashreplace").strip()
+    outcome = "ok" if answered else f"HTTP {status}, API-Version {api[:20]!r}: {said!r}"
     return DaemonPing("ok", answered, status, outcome, api, headers.get("server", ""), round(seconds, 3))
 
 

@@ -6,12 +6,13 @@ import http.client
 import json
 import re
 import shlex
+import socket as socket_
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
-from dockerdoctor.host import Host
+from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import Unmeasured, probe
 
 # The newest API this doctor speaks: Engine 20.10's, which every engine since then still serves.
@@ -28,6 +29,7 @@ class Installed:
     containerd: str
     dockerd_version: str = ""  # "20.10.24+dfsg1"; asked of the program, so it is known while the daemon is down
     podman_shim: bool = False  # `docker` is podman in disguise
+    package_manager: str = ""  # "apt-get", "dnf", ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,16 @@ class Unit:
     load_error: str = ""
     environment_files: tuple[str, ...] = ()
     referred: tuple[tuple[str, str], ...] = ()  # the part of Environment= that the command line refers to
+    requires: tuple[str, ...] = ()
+    restarts: int = 0  # by systemd itself, since somebody started it
+    socket_group: str = ""  # SocketGroup=, of a socket unit
+
+    @property
+    def failing(self) -> bool:
+        """Whether its last start came to nothing, and systemd gave up or is about to try again."""
+        return (
+            self.active == "failed" or self.sub == "auto-restart" or (self.active == "activating" and self.restarts > 0)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,48 @@ class Units:
     docker: Unit
     socket: Unit
     containerd: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCommands:
+    """The ExecStart= lines of docker.service on disk, in the order systemd reads them; an empty one clears those before."""
+
+    lines: tuple[tuple[str, str], ...]  # ("/etc/systemd/system/docker.service.d/override.conf:2", "/usr/sbin/dockerd")
+    oneshot: bool = False
+
+    @property
+    def in_force(self) -> tuple[tuple[str, str], ...]:
+        """What is left after the last empty one."""
+        last = max((n for n, (_, command) in enumerate(self.lines) if not command), default=-1)
+        return self.lines[last + 1 :]
+
+
+@dataclass(frozen=True, slots=True)
+class PidFile:
+    """The file by which dockerd knows that another one runs; what the number in it belongs to now."""
+
+    path: str
+    pid: int  # 0 when there is no such file, or no number in it
+    holder: str = ""  # name of the process with that number; empty when there is none
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketGroup:
+    """The group that the socket is to be given to, by the socket unit or a flag, or else "docker"."""
+
+    name: str
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Containerd:
+    """The containerd that dockerd was told to use, asked on its socket: HTTP/2 servers speak first (RFC 9113, 3.4)."""
+
+    address: str  # "/run/containerd/containerd.sock"
+    outcome: str  # "ok", an errno's name, "timeout" (connected, but silent)
+    pid: int = 0  # of a containerd process
+    state: str = ""  # of proc(5): "T" (stopped), "D" (stuck in the kernel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +188,23 @@ def version_parts(version: str) -> tuple[int, ...]:
     return tuple(int(n) for n in match.group(1).split(".")) if match else ()
 
 
+# The most specific first: yum is there for old habits where dnf does the work.
+PACKAGE_MANAGERS = ("apt-get", "dnf", "yum", "zypper", "apk", "pacman")
+
+
 @probe()
 def installed(host: Host) -> Installed:
     """Find the programs; ask dockerd for its version, which it tells without starting anything."""
     dockerd = host.which("dockerd")
     docker = host.which("docker")
     match = re.search(r"version v?([^\s,]+)", host.run(dockerd, "--version").out) if dockerd else None
-    podman = bool(docker) and "podman" in host.path(docker).resolve().name
-    return Installed(dockerd, docker, host.which("containerd"), match.group(1) if match else "", podman)
+    # podman-docker installs a link, or a script of a few lines.
+    podman = bool(docker) and (
+        "podman" in host.path(docker).resolve().name
+        or (host.read_bytes(docker)[:2] == b"#!" and "podman" in host.text(docker))
+    )
+    manager = next((m for m in PACKAGE_MANAGERS if host.which(m)), "")
+    return Installed(dockerd, docker, host.which("containerd"), match.group(1) if match else "", podman, manager)
 
 
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})
@@ -152,8 +215,9 @@ def proxy_environment(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((k, mask_url(v)) for k, v in env.items() if k.lower() in PROXY_VARIABLES))
 
 
+# After the ping, since connecting may be what starts the daemon (socket activation), or what makes it fail again.
 @probe()
-def daemon_process(host: Host, endpoint: ChosenEndpoint) -> DaemonProcess:
+def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None) -> DaemonProcess:  # noqa: ARG001
     """Find dockerd in /proc: the one of this host's PID file first, since rootless and nested ones may run too."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
@@ -196,7 +260,7 @@ def _same_root(host: Host, pid: int) -> bool:
 
 UNIT_PROPERTIES = (
     "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,"
-    "Environment,EnvironmentFiles,LoadError,Id"
+    "Environment,EnvironmentFiles,LoadError,Id,Requires,NRestarts,SocketGroup"
 )
 
 
@@ -239,12 +303,15 @@ def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
         load_error=one("LoadError"),
         environment_files=files,
         referred=tuple(sorted(x for x in _assignments(one("Environment")) if x[0] in referred)),
+        requires=tuple(one("Requires").split()),
+        restarts=int(one("NRestarts") or 0),
+        socket_group=one("SocketGroup"),
     )
 
 
 @probe(deadline=4)
-def units(host: Host, endpoint: ChosenEndpoint) -> Units:
-    """Ask systemd once for all three units."""
+def units(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None) -> Units:  # noqa: ARG001 - for its order only
+    """Ask systemd once for all three units, after the ping (see `daemon_process`)."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     names = ("docker.service", "docker.socket", "containerd.service")
@@ -263,6 +330,96 @@ def units(host: Host, endpoint: ChosenEndpoint) -> Units:
         blocks.append(block)
     docker, socket, containerd = (_unit(name, block) for name, block in zip(names, blocks, strict=False))
     return Units(systemd=True, docker=docker, socket=socket, containerd=containerd)
+
+
+# Where unit files lie, the first one winning, and drop-ins of all of them apply (systemd.unit(5)).
+UNIT_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
+
+
+@probe()
+def unit_commands(host: Host) -> UnitCommands:
+    """Read what systemd will read at its next reload, which may differ from what it holds now."""
+    folders = (*UNIT_FOLDERS, "/lib/systemd/system")
+    unit = next((path for f in folders if host.exists(path := f"{f}/docker.service")), "")
+    drop_ins: dict[str, str] = {}
+    for folder in folders:
+        for name in host.listdir(f"{folder}/docker.service.d", "*.conf"):
+            drop_ins.setdefault(name, f"{folder}/docker.service.d/{name}")
+    lines = []
+    oneshot = False
+    for path in (unit, *(drop_ins[name] for name in sorted(drop_ins))):
+        for number, line in enumerate(host.text(path).splitlines() if path else (), 1):
+            key, equals, value = line.partition("=")
+            if equals and key.strip() == "ExecStart":
+                lines.append((f"{path}:{number}", value.strip()))
+            elif equals and key.strip() == "Type":
+                oneshot = value.strip() == "oneshot"
+    return UnitCommands(tuple(lines), oneshot)
+
+
+def flag(arguments: tuple[str, ...], name: str) -> str:
+    """Give the value of a long flag, in either spelling; empty when it is not there."""
+    for n, argument in enumerate(arguments):
+        key, equals, value = argument.partition("=")
+        if key == f"--{name}":
+            return value if equals else "".join(arguments[n + 1 : n + 2])
+    return ""
+
+
+def command_of(process: DaemonProcess, units: Units | None) -> tuple[str, ...]:
+    """Give the arguments that dockerd runs with, or would be started with."""
+    if process.pid:
+        return process.arguments
+    return tuple(units.docker.exec_start[-1].split()) if units and units.docker.exec_start else ()
+
+
+@probe()
+def pid_file(host: Host, process: DaemonProcess, units: Units | None) -> PidFile:
+    """Look up whose number the PID file holds."""
+    path = flag(command_of(process, units), "pidfile") or "/var/run/docker.pid"
+    text = host.text(path).strip()
+    pid = int(text) if text.isascii() and text.isdigit() else 0
+    return PidFile(path, pid, host.comm(pid) if pid else "", " ".join(host.cmdline(pid))[:120] if pid else "")
+
+
+@probe()
+def socket_group(host: Host, process: DaemonProcess, units: Units | None) -> SocketGroup:
+    """Look up the group by its name, in whatever database the host uses."""
+    name = (units.socket.socket_group if units else "") or flag(command_of(process, units), "group") or "docker"
+    return SocketGroup(name, host.group_id(name) is not None or name.isdigit())
+
+
+# containerd greets within a millisecond; a second tells a frozen one from a busy one.
+GREETING_TIMEOUT = 1.0
+
+
+@probe()
+def containerd(host: Host, process: DaemonProcess, units: Units | None) -> Containerd:
+    """Wait for the greeting of the containerd that dockerd uses: its own child, if it was not given an address."""
+    own = "/var/run/docker/containerd/containerd.sock"
+    address = flag(command_of(process, units), "containerd") or (
+        own if host.exists(own) else "/run/containerd/containerd.sock"
+    )
+    address = address.removeprefix("unix://")
+    pid = next((p for p in host.pids() if host.comm(p) == "containerd" and _same_root(host, p)), 0)
+    state = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] if pid else []
+    return Containerd(address, _greeting(host, address), pid, "".join(state))
+
+
+def _greeting(host: Host, address: str) -> str:
+    sock = socket_.socket(socket_.AF_UNIX, socket_.SOCK_STREAM)
+    sock.settimeout(GREETING_TIMEOUT)
+    try:
+        with sock:
+            sock.connect(str(host.path(address)))
+            return "ok" if sock.recv(9) else "closed"
+    except OSError as no:
+        return failure_name(no)
 
 
 def api_version(ping: DaemonPing) -> str:
@@ -315,7 +472,11 @@ def ask(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, tim
     return document
 
 
-@probe(deadline=INFO_TIMEOUT + 1, upstream=("engine.reachable", "engine.responsive"))
+# What must be well for the engine to answer more than a ping.
+ANSWERS = ("engine.reachable", "engine.responsive", "engine.containerd", "engine.api")
+
+
+@probe(deadline=INFO_TIMEOUT + 1, upstream=ANSWERS)
 def engine_version(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> EngineVersion:
     """Note that engines to this day ask containerd before they answer, and stall with it."""
     data = ask(host, endpoint, ping, "/version")
@@ -326,7 +487,7 @@ def engine_version(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> En
     )
 
 
-@probe(deadline=INFO_TIMEOUT + 1, upstream=("engine.reachable", "engine.responsive"))
+@probe(deadline=INFO_TIMEOUT + 1, upstream=ANSWERS)
 def engine_info(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> EngineInfo:
     """Ask what the running daemon believes, which may differ from its files."""
     data = ask(host, endpoint, ping, "/info")
@@ -367,3 +528,33 @@ def engine_info(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Engin
         bool(data.get("ExperimentalBuild")),
         pools,
     )
+
+
+# Asked a second time, and only for the reason: it has had its full time already.
+REASON_TIMEOUT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineApi:
+    """Whether the engine answers more than a ping: "ok", or why not, of the two questions that all else rests on."""
+
+    version: str  # "ok", "GET /version: no answer within 1 s", "GET /version: HTTP 500: ..."
+    info: str
+
+
+@probe(deadline=2 * REASON_TIMEOUT + 1)
+def engine_api(
+    host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, version: EngineVersion | None, info: EngineInfo | None
+) -> EngineApi:
+    """Take what has been answered for an answer, and ask again for what has not."""
+    if not ping.answered:
+        raise Unmeasured("the engine does not answer")
+
+    def reason(target: str) -> str:
+        try:
+            document = ask(host, endpoint, ping, target, REASON_TIMEOUT)
+        except Unmeasured as no:
+            return no.reason
+        return "ok" if isinstance(document, dict) else f"GET {target}: a {type(document).__name__}, not an object"
+
+    return EngineApi("ok" if version else reason("/version"), "ok" if info else reason("/info"))
