@@ -14,6 +14,7 @@ from dockerdoctor.model import Evidence, Finding, Severity
     severity=Severity.ERROR,
     docs="https://docs.docker.com/engine/daemon/troubleshoot/",
     upstream=(
+        "engine.containerd",
         "storage.read-only",
         "storage.space",
         "storage.inodes",

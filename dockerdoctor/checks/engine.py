@@ -95,7 +95,7 @@ def docker_host(
     How to fix: unset the variable, and take out the line that sets it.
     """
     if endpoint.source not in {"DOCKER_HOST", "--host"}:
-        return skipped("neither DOCKER_HOST nor --host is set")
+        return passed(f"DOCKER_HOST does not choose the engine: {endpoint.source} does")
     if ping.answered:
         return passed(f"the engine at {endpoint.url} answers")
     where, unset = _exported(exports, "DOCKER_HOST")
@@ -126,7 +126,13 @@ def docker_host(
     docs=CONTEXTS,
     upstream=("engine.client-config",),
 )
-def context(endpoint: ChosenEndpoint, ping: DaemonPing, config: ClientConfig, others: OtherEngines | None) -> Finding:
+def context(
+    endpoint: ChosenEndpoint,
+    ping: DaemonPing,
+    config: ClientConfig,
+    exports: Exports | None,
+    others: OtherEngines | None,
+) -> Finding:
     """
     `docker context use` is remembered in ~/.docker/config.json, and outlives the engine that it names.
 
@@ -134,13 +140,14 @@ def context(endpoint: ChosenEndpoint, ping: DaemonPing, config: ClientConfig, ot
     How to fix: go back to the default context.
     """
     if not endpoint.source.startswith("context "):
-        return skipped("no context is in use")
+        return passed(f"no context chooses the engine: {endpoint.source} does")
     if ping.answered:
         return passed(f"{endpoint.source} leads to {endpoint.url}, which answers")
     seen = [Evidence(endpoint.source, endpoint.url or endpoint.problem)]
     name = endpoint.source.split()[1]
     from_file = f"({config.path})" in endpoint.source
-    fix = ("docker context use default",) if from_file else ("unset DOCKER_CONTEXT",)
+    # --context: with one that does not exist, the client refuses even to leave it.
+    fix = ("docker --context default context use default",) if from_file else _exported(exports, "DOCKER_CONTEXT")[1]
     if endpoint.problem:
         return failed(
             endpoint.problem,
@@ -255,6 +262,13 @@ def socket_permission(ping: DaemonPing, file: SocketFile, access: SocketAccess) 
             cause="Somebody changed the socket's group, or dockerd was started with another one.",
             fix=(f"chgrp docker {file.path}",),
         )
+    if access.in_session:
+        return failed(
+            f"{access.user} is in the group {file.group}, and {file.path} still refuses",
+            *seen,
+            cause="The permissions of the file allow it: a security module (SELinux, AppArmor) forbids it.",
+            fix=("journalctl -k -b --grep 'apparmor|avc' -n 20 --no-pager",),
+        )
     if access.in_database:
         return passed(f"{access.user} is in the group {file.group}, though not in this session")
     return failed(
@@ -285,15 +299,8 @@ def session_group(ping: DaemonPing, file: SocketFile, access: SocketAccess) -> F
     that ran already.
     How to fix: log in anew, or restart the agent.
     """
-    if ping.connect != "EACCES" or not access.in_database:
+    if ping.connect != "EACCES" or access.in_session or not access.in_database:
         return passed(f"the groups of this session suffice, or {access.user} lacks the group altogether")
-    if access.in_session:
-        return failed(
-            f"{access.user} is in the group {file.group}, and {file.path} still refuses",
-            Evidence(f"connect {file.path} as {access.user}", "EACCES"),
-            cause="The permissions of the file allow it: a security module (SELinux, AppArmor) forbids it.",
-            fix=("journalctl -k -b --grep 'apparmor|avc' -n 20 --no-pager",),
-        )
     return failed(
         f"{access.user} is in the group {file.group} by now, but this session is not",
         Evidence(f"connect {file.path} as {access.user}", "EACCES"),
@@ -379,19 +386,20 @@ def reachable(endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | Non
             "EAI_NONAME": "The name in it does not exist.",
             "EHOSTUNREACH": "There is no way to that host.",
         }.get(ping.connect, "The connection was refused."),
-        _to_reach(endpoint, exports),
+        _to_reach(endpoint, ping.connect, exports),
     )
     return failed(f"{endpoint.url} does not accept connections ({ping.connect})", *seen, cause=cause, fix=fix)
 
 
-def _to_reach(endpoint: ChosenEndpoint, exports: Exports | None) -> tuple[str, ...]:
+def _to_reach(endpoint: ChosenEndpoint, outcome: str, exports: Exports | None) -> tuple[str, ...]:
     if endpoint.source == "DOCKER_HOST":
         return ("# start the engine there, or use the one of this host:", *_exported(exports, "DOCKER_HOST")[1])
     if endpoint.socket_path.startswith("/run/user/"):
         return ("systemctl --user start docker",)
     if endpoint.source.startswith("context "):
         return ("# start the engine there, or use the one of this host:", "docker context use default")
-    return ("systemctl start docker.service",) if endpoint.socket_path == DEFAULT_SOCKET else ()
+    silent = endpoint.socket_path == DEFAULT_SOCKET and outcome in {"ENOENT", "ECONNREFUSED"}
+    return ("systemctl start docker.service",) if silent else ()
 
 
 @check(

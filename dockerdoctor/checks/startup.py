@@ -345,6 +345,7 @@ def containerd(
     told = flag(process.arguments, "containerd")
     usual = "/run/containerd/containerd.sock"
     if ctr.outcome in {"ENOENT", "ECONNREFUSED"} and told and ctr.address != usual and unit and unit.active == "active":
+        starting = units is not None and units.docker.active == "activating"
         where = (commands.in_force[-1][0] if commands and commands.in_force else "").rpartition(":")[0]
         return failed(
             f"dockerd was told to use {ctr.address}, and no containerd listens there ({ctr.outcome})",
@@ -354,6 +355,8 @@ def containerd(
             fix=(
                 f"sed -i 's#{told}#{usual}#' {where}" if where else "# correct --containerd in the flags of dockerd",
                 "systemctl daemon-reload",
+                # While it waits for containerd it heeds no signal to end.
+                *(("systemctl kill --signal=KILL docker.service",) if starting else ()),
                 "systemctl reset-failed docker.service docker.socket",
                 "systemctl restart docker.service",
             ),
@@ -366,7 +369,11 @@ def containerd(
         cause="dockerd runs, but the containerd that it works with does not."
         if process.pid
         else "dockerd gave up waiting for it.",
-        fix=("systemctl restart containerd.service" if unit else "service containerd restart", *again),
+        fix=(
+            "systemctl restart containerd.service" if unit else "service containerd restart",
+            # dockerd tries to connect again every three seconds.
+            *(again or ("sleep 4",)),
+        ),
         impact="containers that run go on",
     )
 

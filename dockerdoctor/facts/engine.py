@@ -221,7 +221,7 @@ def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None
     """Find dockerd in /proc: the one of this host's PID file first, since rootless and nested ones may run too."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
-    pids = [pid for pid in host.pids() if host.comm(pid) == "dockerd" and _same_root(host, pid)]
+    pids = [pid for pid in host.pids() if host.comm(pid) == "dockerd" and _is_daemon(host, pid)]
     if not pids:
         return DaemonProcess(0)
     listed = host.text("/var/run/docker.pid").strip()
@@ -247,6 +247,15 @@ def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None
         fields[0] if fields else "",
         tuple(p for p in pids if p != pid),
     )
+
+
+# With any of these dockerd says something and ends; the doctor itself asks for the first.
+NO_DAEMON = frozenset({"--version", "-v", "--validate", "--help", "-h"})
+
+
+def _is_daemon(host: Host, pid: int) -> bool:
+    arguments = host.cmdline(pid)  # none: it has ended meanwhile, or not begun
+    return bool(arguments) and not NO_DAEMON & set(arguments) and _same_root(host, pid)
 
 
 def _same_root(host: Host, pid: int) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import FALLBACK, ContainerResolvers, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.engine import ANSWERS, EngineVersion
 from dockerdoctor.facts.firewall import Firewall
 from dockerdoctor.facts.probe_container import DEADLINE, Lab, Questions, open_lab
 from dockerdoctor.facts.routes import Routes
@@ -170,8 +171,7 @@ def questions_for(
 
 # No container can be made where nothing can be written.
 CANNOT_START = (
-    "engine.reachable",
-    "engine.responsive",
+    *ANSWERS,
     "storage.read-only",
     "storage.space",
     "storage.inodes",
@@ -184,6 +184,7 @@ def inside(
     host: Host,
     endpoint: ChosenEndpoint,
     ping: DaemonPing,
+    version: EngineVersion,  # noqa: ARG001 - an engine that hangs over this would hang over a container, and keep it
     resolver: HostResolver | None,
     config: DaemonJson | None,
     routes: Routes | None,

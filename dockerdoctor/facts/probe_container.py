@@ -251,4 +251,7 @@ def sweep_abandoned() -> None:
     for lab in tuple(LABS):
         if not lab.closed.wait(CLOSING):
             lab.abandoned = True
-            lab._sweep()  # noqa: SLF001 - ours
+            # In a thread, since an engine that hangs must not hang our exit; the next run sweeps what is left.
+            sweeping = threading.Thread(target=lab._sweep, daemon=True)  # noqa: SLF001 - ours
+            sweeping.start()
+            sweeping.join(CLOSING)
