@@ -67,7 +67,7 @@ class Engine(Host):
     def dial_unix(self, path, timeout=2.0):
         return self._effect("ping", lambda: Dial(path, "ok", 0.0))
 
-    def unix_http(self, path, target, timeout=3.0):
+    def unix_http(self, path, target, timeout=3.0, limit=0):
         return 200, {"Api-Version": "1.41"}, b"OK"
 
     def clock(self):
