@@ -268,7 +268,10 @@ def iptables_split(
     title="Containers on the same bridge reach each other",
     severity=Severity.ERROR,
     docs="https://docs.kernel.org/networking/bridge.html",
-    upstream=("network.docker-chains", "network.iptables-off", "network.forward-drop"),
+    upstream=(
+        *("network.docker-chains", "network.iptables-off", "network.forward-drop", "network.docker-user"),
+        *("network.nft-drop", "network.iptables-split"),
+    ),
 )
 def bridge_filter(firewall: Firewall, networks: Networks, kernel: Forwarding, config: DaemonJson | None) -> Finding:
     """

@@ -223,7 +223,7 @@ def bridge_address(networks: Networks, routes: Routes) -> Finding:
     title="Packets of full size reach the gateway from containers, or their sender is told",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/engine/network/drivers/bridge/#options",
-    upstream=("network.ip-forward",),
+    upstream=("network.egress",),
 )
 def mtu(
     inside: Inside, routes: Routes, networks: Networks, firewall: Firewall | None, config: DaemonJson | None

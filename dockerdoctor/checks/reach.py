@@ -221,6 +221,7 @@ def egress(
         "network.managed-interfaces",
         "network.subnet-overlap",
         "network.docker-chains",
+        "network.forward-drop",
         "network.iptables-split",
         "network.nft-drop",
         "network.conntrack",
