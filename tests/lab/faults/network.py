@@ -103,7 +103,8 @@ def many_routes(machine: Machine) -> None:
     """Bring up a VPN that claims every private range but the one it comes through."""
     machine.run(
         """
-        ip link add vpn0 type dummy
+        ip link add vpn0 type veth peer name vpn1
+        ip link set vpn1 up
         ip link set vpn0 up
         ip address add 100.64.0.2/24 dev vpn0
         for n in $(seq 18 31); do ip route add 172.$n.0.0/16 dev vpn0; done
@@ -399,7 +400,7 @@ END
     Fault(
         "net-networkd-hijack",
         check="network.managed-interfaces",
-        setup="docker run -d --name app busybox sleep 1000; rm -f /usr/lib/systemd/network/80-container-host0.network",
+        setup="docker run -d --name app --restart always busybox sleep 1000; rm -f /usr/lib/systemd/network/80-container-host0.network",
         inject="""
             printf '[Match]\\nName=docker* veth* en*\\n[Network]\\nDHCP=no\\nLinkLocalAddressing=no\\n' \\
                 > /etc/systemd/network/20-all.network
@@ -407,7 +408,7 @@ END
             for n in $(seq 50); do ip -o link show type veth | grep veth | grep -q master || exit 0; sleep 0.1; done
             networkctl; ip a; exit 1
         """,
-        broken=REACHES_OUT,
+        broken="docker exec app sh -c 'echo | nc -w 3 {gateway} 5000'",
         verify_fix=True,
     ),
     Fault(
