@@ -26,8 +26,8 @@ def installed_doctor(tree: Path) -> Path:
     )
     doctor = built(f"doctors/{key(contents(), dependencies.name)}", lambda draft: install(tree, dependencies, draft))
     doctor.touch()
-    # Several checkouts, each edited now and then.
-    prune(LAB / "doctors", keep=8)
+    # Many checkouts, each edited often: one that is pruned while its machine boots leaves that machine without a doctor.
+    prune(LAB / "doctors", keep=40)
     return doctor
 
 

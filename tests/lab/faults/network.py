@@ -85,7 +85,9 @@ while True:
         pass
     client.close()
 """
-UPLOADS = "timeout 20 docker run --rm busybox sh -c 'head -c 100000 /dev/zero | nc -w 6 {gateway} 8099' | grep 'got all'"
+UPLOADS = (
+    "timeout 20 docker run --rm busybox sh -c 'head -c 100000 /dev/zero | nc -w 6 {gateway} 8099' | grep 'got all'"
+)
 
 
 def narrow_uplink(machine: Machine) -> None:
