@@ -12,10 +12,12 @@ from dockerdoctor.checks import (
     daemon_values,
     dns,
     dns_paths,
+    endpoint,
     engine,
     firewall,
     network,
     ports,
+    prerequisites,
     proxy,
     reach,
     redis,
@@ -26,7 +28,9 @@ from dockerdoctor.checks import (
 from dockerdoctor.model import Check
 
 AREAS: tuple[ModuleType, ...] = (
+    prerequisites,
     startup,
+    endpoint,
     engine,
     daemon_json,
     daemon_keys,

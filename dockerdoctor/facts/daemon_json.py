@@ -68,6 +68,10 @@ class StartFlags:
         """The flags as arguments."""
         return tuple(word for flag in self.flags for word in ((flag.name, flag.value) if flag.value else (flag.name,)))
 
+    def last(self, *names: str) -> str:
+        """The value of a flag that is given once: the last one counts; empty when it is not there."""
+        return next((flag.value for flag in reversed(self.flags) if flag.name in names), "")
+
 
 def flag_values(arguments: tuple[str, ...], name: str) -> tuple[str, ...]:
     """Every value of a long flag, in both spellings ("--dns 1.1.1.1", "--dns=1.1.1.1")."""

@@ -6,13 +6,12 @@ import http.client
 import json
 import re
 import shlex
-import socket as socket_
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
-from dockerdoctor.host import Host, failure_name
+from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 
 # The newest API this doctor speaks: Engine 20.10's, which every engine since then still serves.
@@ -88,48 +87,6 @@ class Units:
     docker: Unit
     socket: Unit
     containerd: Unit
-
-
-@dataclass(frozen=True, slots=True)
-class UnitCommands:
-    """The ExecStart= lines of docker.service on disk, in the order systemd reads them; an empty one clears those before."""
-
-    lines: tuple[tuple[str, str], ...]  # ("/etc/systemd/system/docker.service.d/override.conf:2", "/usr/sbin/dockerd")
-    oneshot: bool = False
-
-    @property
-    def in_force(self) -> tuple[tuple[str, str], ...]:
-        """What is left after the last empty one."""
-        last = max((n for n, (_, command) in enumerate(self.lines) if not command), default=-1)
-        return self.lines[last + 1 :]
-
-
-@dataclass(frozen=True, slots=True)
-class PidFile:
-    """The file by which dockerd knows that another one runs; what the number in it belongs to now."""
-
-    path: str
-    pid: int  # 0 when there is no such file, or no number in it
-    holder: str = ""  # name of the process with that number; empty when there is none
-    command: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SocketGroup:
-    """The group that the socket is to be given to, by the socket unit or a flag, or else "docker"."""
-
-    name: str
-    exists: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Containerd:
-    """The containerd that dockerd was told to use, asked on its socket: HTTP/2 servers speak first (RFC 9113, 3.4)."""
-
-    address: str  # "/run/containerd/containerd.sock"
-    outcome: str  # "ok", an errno's name, "timeout" (connected, but silent)
-    pid: int = 0  # of a containerd process
-    state: str = ""  # of proc(5): "T" (stopped), "D" (stuck in the kernel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +212,10 @@ NO_DAEMON = frozenset({"--version", "-v", "--validate", "--help", "-h"})
 
 def _is_daemon(host: Host, pid: int) -> bool:
     arguments = host.cmdline(pid)  # none: it has ended meanwhile, or not begun
-    return bool(arguments) and not NO_DAEMON & set(arguments) and _same_root(host, pid)
+    return bool(arguments) and not NO_DAEMON & set(arguments) and same_root(host, pid)
 
 
-def _same_root(host: Host, pid: int) -> bool:
+def same_root(host: Host, pid: int) -> bool:
     """Leave out a dockerd that runs in a container: its files are not ours."""
     try:
         theirs, ours = host.path(f"/proc/{pid}/ns/mnt").readlink(), host.path("/proc/self/ns/mnt").readlink()
@@ -339,96 +296,6 @@ def units(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None) -> Unit
         blocks.append(block)
     docker, socket, containerd = (_unit(name, block) for name, block in zip(names, blocks, strict=False))
     return Units(systemd=True, docker=docker, socket=socket, containerd=containerd)
-
-
-# Where unit files lie, the first one winning, and drop-ins of all of them apply (systemd.unit(5)).
-UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-)
-
-
-@probe()
-def unit_commands(host: Host) -> UnitCommands:
-    """Read what systemd will read at its next reload, which may differ from what it holds now."""
-    folders = (*UNIT_FOLDERS, "/lib/systemd/system")
-    unit = next((path for f in folders if host.exists(path := f"{f}/docker.service")), "")
-    drop_ins: dict[str, str] = {}
-    for folder in folders:
-        for name in host.listdir(f"{folder}/docker.service.d", "*.conf"):
-            drop_ins.setdefault(name, f"{folder}/docker.service.d/{name}")
-    lines = []
-    oneshot = False
-    for path in (unit, *(drop_ins[name] for name in sorted(drop_ins))):
-        for number, line in enumerate(host.text(path).splitlines() if path else (), 1):
-            key, equals, value = line.partition("=")
-            if equals and key.strip() == "ExecStart":
-                lines.append((f"{path}:{number}", value.strip()))
-            elif equals and key.strip() == "Type":
-                oneshot = value.strip() == "oneshot"
-    return UnitCommands(tuple(lines), oneshot)
-
-
-def flag(arguments: tuple[str, ...], name: str) -> str:
-    """Give the value of a long flag, in either spelling; empty when it is not there."""
-    for n, argument in enumerate(arguments):
-        key, equals, value = argument.partition("=")
-        if key == f"--{name}":
-            return value if equals else "".join(arguments[n + 1 : n + 2])
-    return ""
-
-
-def command_of(process: DaemonProcess, units: Units | None) -> tuple[str, ...]:
-    """Give the arguments that dockerd runs with, or would be started with."""
-    if process.pid:
-        return process.arguments
-    return tuple(units.docker.exec_start[-1].split()) if units and units.docker.exec_start else ()
-
-
-@probe()
-def pid_file(host: Host, process: DaemonProcess, units: Units | None) -> PidFile:
-    """Look up whose number the PID file holds."""
-    path = flag(command_of(process, units), "pidfile") or "/var/run/docker.pid"
-    text = host.text(path).strip()
-    pid = int(text) if text.isascii() and text.isdigit() else 0
-    return PidFile(path, pid, host.comm(pid) if pid else "", " ".join(host.cmdline(pid))[:120] if pid else "")
-
-
-@probe()
-def socket_group(host: Host, process: DaemonProcess, units: Units | None) -> SocketGroup:
-    """Look up the group by its name, in whatever database the host uses."""
-    name = (units.socket.socket_group if units else "") or flag(command_of(process, units), "group") or "docker"
-    return SocketGroup(name, host.group_id(name) is not None or name.isdigit())
-
-
-# containerd greets within a millisecond; a second tells a frozen one from a busy one.
-GREETING_TIMEOUT = 1.0
-
-
-@probe()
-def containerd(host: Host, process: DaemonProcess, units: Units | None) -> Containerd:
-    """Wait for the greeting of the containerd that dockerd uses: its own child, if it was not given an address."""
-    own = "/var/run/docker/containerd/containerd.sock"
-    address = flag(command_of(process, units), "containerd") or (
-        own if host.exists(own) else "/run/containerd/containerd.sock"
-    )
-    address = address.removeprefix("unix://")
-    pid = next((p for p in host.pids() if host.comm(p) == "containerd" and _same_root(host, p)), 0)
-    state = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] if pid else []
-    return Containerd(address, _greeting(host, address), pid, "".join(state))
-
-
-def _greeting(host: Host, address: str) -> str:
-    sock = socket_.socket(socket_.AF_UNIX, socket_.SOCK_STREAM)
-    sock.settimeout(GREETING_TIMEOUT)
-    try:
-        with sock:
-            sock.connect(str(host.path(address)))
-            return "ok" if sock.recv(9) else "closed"
-    except OSError as no:
-        return failure_name(no)
 
 
 def api_version(ping: DaemonPing) -> str:

@@ -1,0 +1,302 @@
+"""Which engine the client talks to, and whether this user may."""
+
+from __future__ import annotations
+
+from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.facts.endpoint import (
+    ChosenEndpoint,
+    ClientConfig,
+    DaemonPing,
+    Exports,
+    OtherEngines,
+    SocketAccess,
+    SocketFile,
+)
+from dockerdoctor.model import Evidence, Finding, Severity
+
+CONTEXTS = "https://docs.docker.com/engine/manage-resources/contexts/"
+GROUPS = "https://docs.docker.com/engine/install/linux-postinstall/"
+
+
+@check(
+    "engine.client-config",
+    title="The client's configuration can be read",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties",
+)
+def client_config(config: ClientConfig) -> Finding:
+    """
+    ~/.docker/config.json holds logins, proxies and the current context.
+
+    Why it matters: a client that cannot read it goes on without any of them, and programs that use the API do so silently.
+    How to fix: correct the file where it breaks off, or give it back to its user.
+    """
+    if not config.exists:
+        return passed(f"there is no {config.path}, which is fine")
+    if not config.problem:
+        return passed(f"{config.path} is well-formed")
+    seen = Evidence(config.path, config.problem)
+    folder = config.path.rpartition("/")[0]
+    if config.problem.lower() == "permission denied":
+        return failed(
+            f"{config.path}: permission denied",
+            seen,
+            cause="The file belongs to another user, most often to root since docker was once run with sudo.",
+            fix=(f"chown -R $(stat -c %u:%g $(dirname {folder})) {folder}",),
+        )
+    return failed(
+        f"{config.path} is no valid JSON: {config.problem}",
+        seen,
+        cause="The client takes a broken file for an empty one: logins, proxies and the current context are gone.",
+        fix=(
+            f"python3 -m json.tool {config.path}",
+            "# correct the line that it names; or start afresh, and log in again:",
+            f"mv {config.path} {config.path}.broken",
+        ),
+    )
+
+
+def exported(exports: Exports | None, name: str) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
+    """Where a variable comes from, and how to be rid of it."""
+    lines = exports.of(name) if exports else ()
+    evidence = tuple(Evidence(line.where, f"{name}={line.value}") for line in lines)
+    steps = []
+    for line in lines:
+        path, _, number = line.where.rpartition(":")
+        steps.append(f"sed -i '{number}s/^/# /' {path}")
+    return evidence, (*steps, f"unset {name}")
+
+
+@check(
+    "engine.docker-host",
+    title="DOCKER_HOST names an engine that answers",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/reference/cli/docker/#environment-variables",
+)
+def docker_host(
+    endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None, others: OtherEngines | None
+) -> Finding:
+    """
+    DOCKER_HOST goes before every context; one that was exported long ago sends the client nowhere.
+
+    Why it matters: the engine is well, and yet nothing works; restarting it does not help.
+    How to fix: unset the variable, and take out the line that sets it.
+    """
+    if endpoint.source not in {"DOCKER_HOST", "--host"}:
+        return passed(f"DOCKER_HOST does not choose the engine: {endpoint.source} does")
+    if ping.answered:
+        return passed(f"the engine at {endpoint.url} answers")
+    where, unset = exported(exports, "DOCKER_HOST")
+    given = endpoint.source == "--host"
+    seen = (Evidence(endpoint.source, endpoint.url), *(() if given else where))
+    if endpoint.problem:
+        return failed(
+            f"{endpoint.source} cannot be used: {endpoint.problem}",
+            *seen,
+            cause="The client does not get as far as connecting.",
+            fix=("# give an address such as unix:///var/run/docker.sock",) if given else unset,
+        )
+    if not others or not others.answering:
+        return passed(f"{endpoint.url} does not answer, and no other engine was found that does")
+    return failed(
+        f"{endpoint.source} points at {endpoint.url}, which does not answer ({ping.outcome})",
+        *seen,
+        *(Evidence(f"GET {other}/_ping", "an engine answers") for other in others.answering),
+        cause=f"The engine of this host is well; {endpoint.source} makes the client look elsewhere.",
+        fix=(f"docker -H {others.answering[0]} version",) if given else unset,
+    )
+
+
+@check(
+    "engine.context",
+    title="The current context leads to an engine",
+    severity=Severity.ERROR,
+    docs=CONTEXTS,
+    upstream=("engine.client-config",),
+)
+def context(
+    endpoint: ChosenEndpoint,
+    ping: DaemonPing,
+    config: ClientConfig,
+    exports: Exports | None,
+    others: OtherEngines | None,
+) -> Finding:
+    """
+    `docker context use` is remembered in ~/.docker/config.json, and outlives the engine that it names.
+
+    Why it matters: after Docker Desktop or a rootless engine is removed, the client still looks for it.
+    How to fix: go back to the default context.
+    """
+    if not endpoint.source.startswith("context "):
+        return passed(f"no context chooses the engine: {endpoint.source} does")
+    if ping.answered:
+        return passed(f"{endpoint.source} leads to {endpoint.url}, which answers")
+    seen = [Evidence(endpoint.source, endpoint.url or endpoint.problem)]
+    name = endpoint.source.split()[1]
+    from_file = f"({config.path})" in endpoint.source
+    # --context: with one that does not exist, the client refuses even to leave it.
+    fix = ("docker --context default context use default",) if from_file else exported(exports, "DOCKER_CONTEXT")[1]
+    if endpoint.problem:
+        return failed(
+            endpoint.problem,
+            *seen,
+            cause=f"The context {name} was removed, or never made, and is still the one in use.",
+            fix=fix,
+        )
+    if not others or not others.answering:
+        return passed(f"{endpoint.url} does not answer, and no other engine was found that does")
+    seen += [Evidence(f"GET {other}/_ping", "an engine answers") for other in others.answering]
+    return failed(
+        f"the context {name} points at {endpoint.url}, which does not answer ({ping.outcome})",
+        *seen,
+        cause="Another engine of this host is well; the context makes the client look elsewhere.",
+        fix=fix,
+    )
+
+
+@check(
+    "engine.tls",
+    title="Client and engine agree on TLS",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/security/protect-access/",
+)
+def tls(endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None) -> Finding:
+    """
+    An engine's TCP port speaks either plain HTTP (2375 by custom) or TLS (2376), and the client must be told which.
+
+    Why it matters: the connection is made and then breaks with a message that names neither side's setting.
+    How to fix: set or unset DOCKER_TLS_VERIFY and DOCKER_CERT_PATH to match, or use the other port.
+    """
+    if not endpoint.url.startswith(("tcp://", "http://", "https://")):
+        return skipped("the endpoint is not reached over TCP")
+    seen = Evidence(f"GET {endpoint.url}/_ping", ping.outcome)
+    told = Evidence("DOCKER_TLS_VERIFY", "set" if endpoint.tls else "not set")
+    if "HTTP request to an HTTPS server" in ping.outcome:
+        return failed(
+            f"{endpoint.url} speaks TLS, and the client plain HTTP",
+            seen,
+            told,
+            cause="The engine wants TLS, and nothing tells the client to use it.",
+            fix=(
+                "export DOCKER_TLS_VERIFY=1",
+                "# the folder with ca.pem, cert.pem and key.pem, if it is not ~/.docker: export DOCKER_CERT_PATH=FOLDER",
+            ),
+        )
+    if endpoint.tls and ("WRONG_VERSION_NUMBER" in ping.outcome or "wrong version number" in ping.outcome):
+        where, unset = exported(exports, "DOCKER_TLS_VERIFY")
+        return failed(
+            f"{endpoint.url} speaks plain HTTP, and the client TLS",
+            seen,
+            told,
+            *where,
+            cause="DOCKER_TLS_VERIFY makes the client use TLS on a port that does not.",
+            fix=unset,
+        )
+    if endpoint.tls and any(word in ping.outcome for word in ("SSLError", "CERTIFICATE", "TLS", "certificate")):
+        return failed(
+            f"{endpoint.url}: {ping.outcome}",
+            seen,
+            told,
+            Evidence("DOCKER_CERT_PATH", endpoint.cert_path),
+            cause="The certificates of client and engine do not fit each other, or are not where the client looks.",
+            fix=(
+                f"openssl x509 -noout -subject -issuer -enddate -in {endpoint.cert_path}/cert.pem",
+                "# renew what has expired; ca.pem must have signed the engine's certificate",
+            ),
+        )
+    return passed(f"{endpoint.url} and the client agree", seen)
+
+
+@check(
+    "engine.socket-permission",
+    title="This user may use the engine's socket",
+    severity=Severity.ERROR,
+    docs=GROUPS,
+    upstream=("engine.socket-group",),
+)
+def socket_permission(ping: DaemonPing, file: SocketFile, access: SocketAccess) -> Finding:
+    """
+    Only root and the members of the socket's group may connect to it.
+
+    Why it matters: every docker command is refused.
+    How to fix: add the user to the group, which makes them as mighty as root on this host; then log in anew.
+    """
+    if not file.path:
+        return skipped("the endpoint is no Unix socket")
+    if ping.connect != "EACCES":
+        return passed(f"{access.user} may connect to {file.path}")
+    seen = (
+        Evidence(f"connect {file.path} as {access.user}", "EACCES"),
+        Evidence(f"stat {file.path}", f"mode {file.mode:04o}, owner {file.uid}, group {file.group}"),
+    )
+    if file.kind == "denied":
+        return failed(
+            f"{access.user} may not look into the folder of {file.path}",
+            seen[0],
+            cause="The socket lies in a folder of another user.",
+            fix=("# run docker as the user whose engine this is, or use another endpoint: unset DOCKER_HOST",),
+        )
+    if not file.mode & 0o020:
+        return failed(
+            f"{file.path} is closed to its group {file.group} (mode {file.mode:04o})",
+            *seen,
+            cause="Somebody changed the socket's mode; dockerd gives it 0660.",
+            fix=(f"chmod 660 {file.path}",),
+        )
+    if not file.gid and access.docker_group:
+        return failed(
+            f"{file.path} belongs to the group root, not docker",
+            *seen,
+            cause="Somebody changed the socket's group, or dockerd was started with another one.",
+            fix=(f"chgrp docker {file.path}",),
+        )
+    if access.in_session:
+        return failed(
+            f"{access.user} is in the group {file.group}, and {file.path} still refuses",
+            *seen,
+            cause="The permissions of the file allow it: a security module (SELinux, AppArmor) forbids it.",
+            fix=("journalctl -k -b --grep 'apparmor|avc' -n 20 --no-pager",),
+        )
+    if access.in_database:
+        return passed(f"{access.user} is in the group {file.group}, though not in this session")
+    return failed(
+        f"{access.user} is not in the group {file.group}, which alone may use {file.path}",
+        *seen,
+        Evidence(f"getent group {file.group}", f"members: {', '.join(access.members) or 'none'}"),
+        cause=f"{access.user} was not added to the group {file.group}.",
+        fix=(
+            f"usermod -aG {file.group} {access.user}",
+            f"# log out and in again, or go on in a shell that has the group: newgrp {file.group}",
+            "# note that who may use the engine can become root on this host",
+        ),
+    )
+
+
+@check(
+    "engine.session-group",
+    title="This session has the socket's group",
+    severity=Severity.ERROR,
+    docs=GROUPS,
+    upstream=("engine.socket-group",),
+)
+def session_group(ping: DaemonPing, file: SocketFile, access: SocketAccess) -> Finding:
+    """
+    A process gets its groups at login and keeps them; adding the user to a group later does not reach it.
+
+    Why it matters: after `usermod -aG docker` the same permission is denied as before, in every shell, IDE and agent
+    that ran already.
+    How to fix: log in anew, or restart the agent.
+    """
+    if ping.connect != "EACCES" or access.in_session or not access.in_database:
+        return passed(f"the groups of this session suffice, or {access.user} lacks the group altogether")
+    return failed(
+        f"{access.user} is in the group {file.group} by now, but this session is not",
+        Evidence(f"connect {file.path} as {access.user}", "EACCES"),
+        Evidence(f"getent group {file.group}", f"members: {', '.join(access.members) or access.user}"),
+        Evidence("/proc/self/status, Groups", f"without {file.gid}"),
+        cause=f"{access.user} was added to the group {file.group} after this session began.",
+        fix=(
+            "# log out and in again, or restart the service that runs docker; in this terminal:",
+            f"newgrp {file.group}",
+        ),
+    )
