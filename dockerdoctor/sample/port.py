@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import re
 import socket
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from dockerdoctor.checks.ports import by, freeing
+from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.listeners import holders, tcp_of
 from dockerdoctor.host import Host
 from dockerdoctor.model import Evidence
 from dockerdoctor.sample.judge import Holder
-
-LISTEN = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
 
 
 def is_free(port: int) -> bool:
@@ -54,27 +56,13 @@ def container_holder(port: int, running: Iterable[Mapping[str, Any]]) -> Holder 
     )
 
 
-def process_holder(host: Host, port: int) -> Holder | None:
+def process_holder(host: Host, port: int, containers: Containers) -> Holder | None:
     """Name the process that listens on the port, as far as we may see it."""
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for inode in listening(host.text(path), port):
-            for pid in host.pids():
-                if any(
-                    host.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]"
-                    for fd in host.listdir(f"/proc/{pid}/fd")
-                ):
-                    seen = Evidence(f"/proc/{pid}/cmdline", " ".join(host.cmdline(pid))[:200])
-                    return Holder(f"process {host.comm(pid)} (pid {pid})", f"or free the port: kill {pid}", seen)
-            seen = Evidence(path, f"a socket listens on port {port}")
-            return Holder(
-                "a process of another user", f"or see which process it is, as root: ss -ltnp 'sport = :{port}'", seen
-            )
+    with contextlib.suppress(OSError):
+        held = tuple(x for x in tcp_of(host, "/proc/net") if x.port == port)
+        processes = holders(host, frozenset(x.inode for x in held))
+        for listener in (replace(x, process=processes.get(x.inode)) for x in held):
+            free = freeing(listener, containers)[0]
+            who = by(listener.process, containers)
+            return Holder(who, f"or free the port: {free.lstrip('# ')}", Evidence("/proc/net/tcp", listener.where))
     return None
-
-
-def listening(table: str, port: int) -> tuple[str, ...]:
-    """Find the inodes of the sockets that listen on a port, in /proc/net/tcp (proc(5))."""
-    rows = (line.split() for line in table.splitlines()[1:])
-    return tuple(
-        row[9] for row in rows if len(row) > 9 and row[3] == LISTEN and re.fullmatch(rf"[0-9A-F]+:{port:04X}", row[1])
-    )

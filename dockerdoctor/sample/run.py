@@ -16,6 +16,7 @@ from dockerdoctor import __version__
 from dockerdoctor.diagnose import endpoint_of, engine_of, examine_host, now, pasteable
 from dockerdoctor.examine import failed, passed, skipped
 from dockerdoctor.facts.caller import Caller
+from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing, Settings
 from dockerdoctor.facts.engine import EngineInfo, EngineVersion, client
 from dockerdoctor.facts.probes import PROBES
@@ -259,7 +260,9 @@ class SampleRun:
         holder: Holder | None = port.container_holder(self.wishes.port, api.containers())
         if not holder and (not (endpoint and endpoint.local) or port.is_free(self.wishes.port)):
             return None
-        holder = holder or port.process_holder(self.host, self.wishes.port)
+        if not holder:
+            known, _ = measure(required_probes(PROBES, (Containers,)), self.host, self.facts)
+            holder = port.process_holder(self.host, self.wishes.port, known.of(Containers) or Containers(()))
         return port_taken(self.wishes.port, holder, port.next_free(self.wishes.port))
 
     def get_base_image(self) -> Finding:

@@ -2,7 +2,6 @@ import tarfile
 
 import pytest
 
-from dockerdoctor.sample.port import listening
 from dockerdoctor.sample.source import archive, base_image, folder, ignored
 
 DOCKERFILES = {
@@ -33,13 +32,3 @@ def test_archive_holds_the_sample_and_nothing_else():
 
 def test_dockerignore():
     assert ignored("# all\n*\n\n  !sample_app \n") == ["*", "!sample_app"]
-
-
-def test_listening_sockets():
-    table = (
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-        "   0: 0100007F:0FA0 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n"
-        "   1: 0100007F:0FA0 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4712 1\n"
-        "   2: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4713 1\n"
-    )
-    assert listening(table, 4000) == ("4711",)
