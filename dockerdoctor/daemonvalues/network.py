@@ -65,7 +65,7 @@ def search_domains(settings: Settings, _engine: Engine) -> Iterator[Wrong]:
         yield Wrong("dns-search", f"dns-search: {bad[0]!r} is not a valid domain", without(settings, "dns-search", bad))
 
 
-def bridge_address(settings: Settings, _engine: Engine) -> Iterator[Wrong]:
+def bridge_address(settings: Settings, engine: Engine) -> Iterator[Wrong]:
     """`bip` is the bridge's own address with the length of its network's prefix."""
     bip = settings.get("bip")
     if not bip:
@@ -85,8 +85,10 @@ def bridge_address(settings: Settings, _engine: Engine) -> Iterator[Wrong]:
         yield Wrong("bip", f"bip: {bip!r} has no prefix length", _bridge(ip_interface(f"{bip}/{length}")))
     elif not isinstance(address, IPv4Interface):
         yield Wrong("bip", f"bip: {bip!r} is no IPv4 address", how="use fixed-cidr-v6 for IPv6")
-    elif network.prefixlen > 30:
+    elif network.prefixlen > 30 and engine and engine < (23,):
         yield Wrong("bip", f"bip: {bip!r} leaves no address for containers", how="give bip a prefix of 30 bits or less")
+    elif network.prefixlen > 30:
+        return
     elif address.ip == network.network_address:
         yield Wrong("bip", f"bip: {bip!r} is the address of the network, not of the bridge", _bridge(address))
     elif address.ip == network.broadcast_address:
