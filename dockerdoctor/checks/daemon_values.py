@@ -51,7 +51,7 @@ def values(
     given = from_flags(start.flags)
     runtimes = {**given.get("runtimes", {}), **settings.get("runtimes", {})}
     given |= settings | ({"runtimes": runtimes} if runtimes else {})
-    wrong = [one for one in wrong_values(given, engine) if one.key in settings]
+    wrong = [one for one in wrong_values(given, engine, file.absent) if one.key in settings]
     if not wrong:
         return passed(f"dockerd accepts every value of {file.path}")
     text, seen = file.text, []

@@ -7,7 +7,7 @@ applied only to versions that are known to have it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dockerdoctor.daemonvalues import daemon, log, network, registry
 from dockerdoctor.daemonvalues.wrong import Engine, Rule, Settings, Wrong
@@ -33,7 +33,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def wrong_values(settings: Settings, engine: Engine) -> Iterator[Wrong]:
-    """Try every rule on settings that the engine knows and whose types are right."""
+def wrong_values(settings: Settings, engine: Engine, absent: Iterable[tuple[str, str]] = ()) -> Iterator[Wrong]:
+    """Try every rule on settings that the engine knows and whose types are right; `absent` names files that are not there."""
     for rule in RULES:
         yield from rule(settings, engine)
+    yield from daemon.files(settings, absent, engine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dockerdoctor.daemonvalues.wrong import (
     REMOVE,
@@ -128,6 +128,9 @@ def together(settings: Settings, engine: Engine) -> Iterator[Wrong]:
         yield Wrong("host-gateway-ip", "host-gateway-ip and host-gateway-ips are the same setting", REMOVE)
     if settings.get("containerd-namespace") == "plugins.moby":
         yield Wrong("containerd-namespace", "containerd-namespace: plugins.moby is the plugins' own", REMOVE)
+    profile = settings.get("seccomp-profile")
+    if profile in {"unconfined", "builtin"} and engine and engine < (23,):
+        yield Wrong("seccomp-profile", f"seccomp-profile: {profile!r} is taken for a file before 23.0", REMOVE)
     data = settings.get("data-root")
     if data and not data.startswith("/") and engine and engine < (23,):
         # The engine loops for ever in search of its mount point.
@@ -157,3 +160,23 @@ def certificates(settings: Settings, _engine: Engine) -> Iterator[Wrong]:
         how = "give tlscert and tlskey (and tlscacert for tlsverify) the paths of the certificates"
         meant = REMOVE if settings.get(asked) is False else UNSURE
         yield Wrong(asked, f"{asked} turns TLS on, and {' and '.join(lacking)} is missing", meant, how)
+
+
+def files(settings: Settings, absent: Iterable[tuple[str, str]], engine: Engine) -> Iterator[Wrong]:
+    """Files that settings name must exist; a runtime's only when it is the default, or the engine looks for all."""
+    tls = settings.get("tls") is True or settings.get("tlsverify") is not None
+    for name, path in absent:
+        key, _, runtime = name.partition(".")
+        if key == "runtimes":
+            default = settings.get("default-runtime") == runtime
+            if default:
+                yield Wrong(
+                    "default-runtime", f"default-runtime: {path} of the runtime {runtime!r} does not exist", REMOVE
+                )
+            # 26.1 looks for every runtime's program when it starts; 20.10 does not.
+            if engine >= (26,):
+                others = {n: v for n, v in settings["runtimes"].items() if n != runtime}
+                reason = f"runtimes: {path} of {runtime!r} does not exist"
+                yield Wrong("runtimes", reason, others or REMOVE)
+        elif key == "seccomp-profile" or tls:
+            yield Wrong(key, f"{key}: {path} does not exist", how=f"put the file {path} there, or take {key} out")

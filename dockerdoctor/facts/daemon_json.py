@@ -6,7 +6,7 @@ import codecs
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ class DaemonJson:
     bom: str = ""  # the encoding that a byte order mark announces: "utf-8", "utf-16-le", "utf-16-be"
     bad_byte: int = -1  # offset of the first byte that is no valid UTF-8 (or UTF-16)
     masked: bool = False  # `text` must not be written back: a password is masked in it, or a byte was no text
+    absent: tuple[tuple[str, str], ...] = ()  # files that settings name and that do not exist: (key, path)
 
     @property
     def dns(self) -> tuple[str, ...]:
@@ -228,6 +229,23 @@ def decode(raw: bytes) -> tuple[str, str, int]:
         return body.decode(bom or "utf-8", "replace"), bom, no.start  # as Go does inside a string
 
 
+# Keys whose value is the path of a file.
+PATHS = ("seccomp-profile", "tlscacert", "tlscert", "tlskey")
+
+
+def absent_files(host: Host, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Look for the files that settings name; a runtime may be a command of the PATH too."""
+    for key in PATHS:
+        path = settings.get(key)
+        if isinstance(path, str) and path.startswith("/") and not host.exists(path):
+            yield key, path
+    runtimes = settings.get("runtimes")
+    for name, runtime in runtimes.items() if isinstance(runtimes, dict) else ():
+        path = runtime.get("path") if isinstance(runtime, dict) else None
+        if isinstance(path, str) and path and not (host.exists(path) if "/" in path else host.which(path)):
+            yield f"runtimes.{name}", path
+
+
 @probe()
 def daemon_json(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, start: StartFlags) -> DaemonJson:
     """Read the file that the running daemon, or else its unit, was told to use."""
@@ -247,14 +265,16 @@ def daemon_json(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, st
         first, _ = json.JSONDecoder().raw_decode(text.lstrip(" \t\r\n"))
     except (ValueError, RecursionError):
         first = None
+    settings = first if isinstance(first, dict) else None
     return DaemonJson(
         path,
         exists=True,
         text=text,
-        settings=first if isinstance(first, dict) else None,
+        settings=settings,
         modified=host.path(path).stat().st_mtime,
         flags=flags,
         bom=bom,
         bad_byte=bad_byte,
         masked=text != plain or bad_byte >= 0,
+        absent=tuple(absent_files(host, settings or {})),
     )

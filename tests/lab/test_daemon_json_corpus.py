@@ -16,6 +16,7 @@ from tests.lab.machine import Machine
 
 pytestmark = pytest.mark.lab
 
+NAMED = (("runtimes.x", "/absent/runc"), ("seccomp-profile", "/absent/profile.json"))
 FLAGS = ("--containerd=/run/containerd/containerd.sock", "-H", "unix:///run/corpus.sock")
 CHECKS = [
     c
@@ -154,7 +155,10 @@ null
 # Judged when it starts.
 STARTED = r"""
 {"validate": true}
-{"runtimes": {"x": {"path": "/usr/bin/x", "runtimeArgs": ["-v"]}}, "default-runtime": "x"}
+{"runtimes": {"x": {"path": "/usr/bin/runc", "runtimeArgs": ["-v"]}}, "default-runtime": "x"}
+{"runtimes": {"x": {"path": "/absent/runc"}}}
+{"seccomp-profile": "/absent/profile.json"}
+{"seccomp-profile": "unconfined"}
 {"runtimes": {"runc": {"path": "runc"}}}
 {"default-runtime": "nvidia"}
 {"default-runtime": "io.containerd.runc.v2"}
@@ -267,6 +271,7 @@ def refused(text: str, version: str, flags: tuple[str, ...]) -> list[str]:
             settings if isinstance(settings, dict) else None,
             bom=bom,
             bad_byte=bad,
+            absent=tuple((key, path) for key, path in NAMED if path in text),
         ),
         StartFlags: StartFlags(tuple(Flag(name, value, "flag") for name, value, _ in words), unit=False),
         EngineVersion: EngineVersion(version, "", "", "", "", ""),
