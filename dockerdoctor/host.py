@@ -14,6 +14,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -378,6 +379,18 @@ class Host:
         except OSError as no:
             outcome = failure_name(no)
         return Dial(path, outcome, round(time.monotonic() - began, 4))
+
+    def peer_pid(self, path: str, timeout: float = 2.0) -> int:
+        """Process that opened a Unix socket for listening (SO_PEERCRED of unix(7)): 1 for systemd; 0 when unknown."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            with sock:
+                sock.connect(str(self.path(path)))
+                # struct ucred: pid, uid, gid
+                return int.from_bytes(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder)
+        except OSError:
+            return 0
 
     def exchange(self, host: str, port: int, request: bytes, timeout: float = 2.0, limit: int = 4096) -> bytes | str:
         """Send bytes over TCP and return the first bytes that come back, or why none did (see `Dial.outcome`)."""

@@ -12,13 +12,13 @@ from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.dns import HostResolver
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings
-from dockerdoctor.facts.engine import EngineInfo, Installed, Units
+from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, Installed, Units
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.facts.trial import Trial, try_servers, well
 from dockerdoctor.facts.upstreams import Candidate, Upstreams
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.fixes.accepted import refusal
-from dockerdoctor.fixes.daemon_json import NotAnObject, decode, outer, with_list
+from dockerdoctor.fixes.daemon_json import with_list
 from dockerdoctor.fixes.dns import (
     LAST_RESORTS,
     Ending,
@@ -31,6 +31,7 @@ from dockerdoctor.fixes.dns import (
     impact,
     what_containers_got,
 )
+from dockerdoctor.fixes.grounds import Sick, daemon_of, refuse_another_engine, refuse_what_cannot_be_edited
 from dockerdoctor.fixes.transaction import (
     Change,
     Daemon,
@@ -47,7 +48,7 @@ from dockerdoctor.paste import ready
 from dockerdoctor.web import HUB
 
 NEEDED = (
-    *(Caller, ChosenEndpoint, DaemonPing, DaemonJson, StartFlags, Units, Installed, EngineInfo),
+    *(Caller, ChosenEndpoint, DaemonPing, DaemonJson, StartFlags, DaemonProcess, Units, Installed, EngineInfo),
     *(HostResolver, Upstreams, Wanted, Containers),
 )
 # A network just made needs a moment; a proof that fails for longer is none.
@@ -119,14 +120,6 @@ def _again(order: Order) -> str:
     return shlex.join(("doctor", "fix-dns", "--write", *(w for s in order.named for w in ("--dns", s))))
 
 
-class Sick(Exception):  # noqa: N818 - it is an answer, not an error
-    """Refused, and the checks are to say why."""
-
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.reason)
-        self.verdict = verdict
-
-
 def _without_ourselves(report: Report) -> Report:
     """Leave out the advice to run this very command."""
     return replace(
@@ -143,16 +136,10 @@ def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], N
     if endpoint and not endpoint.local:
         raise Refused(f"the engine at {endpoint.url} is on another host", "# run doctor fix-dns there")
     if config:
-        _refuse_what_cannot_be_edited(host, facts, config)
+        refuse_what_cannot_be_edited(host, facts, config)
     if not (endpoint and ping and config and ping.answered):
         raise Sick(Verdict(Ending.REFUSED, f"the engine does not answer ({ping.outcome if ping else 'not asked'})"))
-    info = facts.of(EngineInfo)
-    if info and info.rootless:
-        raise Refused(
-            "this engine runs rootless, with a configuration of its own",
-            '# put "dns" into ~/.config/docker/daemon.json',
-            "systemctl --user restart docker",
-        )
+    refuse_another_engine(host, facts, endpoint, config)
     found, wanted = facts.of(Upstreams), facts.of(Wanted)
     ranked = candidates(config.dns, config.path, found, order.named)
     near, far = ([(c, t) for c, t in ranked if (t in LAST_RESORTS) is last] for last in (False, True))
@@ -219,51 +206,6 @@ def _planned(
         frozenset(v.place for v in trial.views),
         names,
     )
-
-
-def _refuse_what_cannot_be_edited(host: Host, facts: FactsView, config: DaemonJson) -> None:
-    if config.problem:
-        raise Refused(f"{config.path} cannot be read ({config.problem})", "# run as root")
-    text = decode(host.read_bytes(config.path))[0] if config.exists else ""
-    try:
-        outer(text)
-    except NotAnObject as no:
-        raise Sick(
-            Verdict(
-                Ending.REFUSED,
-                f"{config.path}:{no.line}:{no.column} is not JSON that could be edited: {no.reason}",
-                path=config.path,
-                next=(f"# correct {config.path}, then:", "doctor fix-dns --write"),
-            )
-        ) from None
-    start = facts.of(StartFlags)
-    given = [flag for flag in (start.flags if start else ()) if flag.name == "--dns"]
-    if given:
-        places = ", ".join(dict.fromkeys(f"{f.source}:{f.line}" if f.line else f.source for f in given))
-        raise Refused(
-            f"dockerd is given --dns {' '.join(f.value for f in given)} by {places}: "
-            f"with “dns” in {config.path} too it would not start",
-            f"# change or remove --dns in {places}, then:",
-            *(("systemctl daemon-reload",) if start and start.unit else ()),
-            *(daemon.commands if (daemon := daemon_of(host, facts)) else ("# restart dockerd",)),
-        )
-
-
-def daemon_of(host: Host, facts: FactsView) -> Daemon | None:
-    """Find out how this daemon is restarted; None when it was not started by a service manager that we know."""
-    endpoint, units = facts.of(ChosenEndpoint), facts.of(Units)
-    if not endpoint:
-        return None
-    if units and units.systemd:
-        if units.docker.load != "loaded" or units.docker.active not in {"active", "activating", "reloading"}:
-            return None
-        loaded = [u.name for u in (units.docker, units.socket) if u.load == "loaded"]
-        return Daemon(
-            endpoint.socket_path, ("systemctl", "reset-failed", *loaded), ("systemctl", "restart", units.docker.name)
-        )
-    if host.exists("/etc/init.d/docker") and host.which("service"):
-        return Daemon(endpoint.socket_path, (), ("service", "docker", "restart"))
-    return None
 
 
 def _carry_out(host: Host, facts: FactsView, plan: Plan, order: Order, observe: Callable[[str], None]) -> Verdict:

@@ -179,10 +179,11 @@ def test_servers_behind_systemd_resolved_and_named_ones():
 def test_a_restart_that_fails_is_rolled_back(sick):
     # The start limit is nearly reached when it begins.
     sick.run("systemctl restart docker")
-    drop_in(
-        sick,
-        f"ExecStartPre=/bin/sh -c '! grep -q {sick.gateway}.] {FILE}; ! tr -d \"[:space:]\" < {FILE} | grep -q {sick.gateway}..]'",
+    # Starts with the old file, and never with the new one.
+    sick.write(
+        "/srv/pre", f"#!/bin/sh\n! tr -d '[:space:]' < {FILE} | grep -q '\"dns\":.\"{sick.gateway}\"'\n", mode=0o755
     )
+    drop_in(sick, "ExecStartPre=/srv/pre")
     before = file_only(sick)
     said = outcome(sick, *CURE)
     assert (said["ending"], said["exit_status"]) == ("rolled-back", 4), said
@@ -231,16 +232,23 @@ def test_a_rollback_that_fails_says_what_to_type(sick):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
 def test_an_interruption_puts_everything_back(sick, number):
     before = file_only(sick)
-    # A shell starts what it puts into the background with SIGINT ignored; Python would heed that.
-    sick.run(
-        "setsid python3 -c 'import os, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        f'os.execvp("doctor", {["doctor", *CURE]!r})\' > /tmp/out 2>&1 < /dev/null & echo $! > /tmp/pid'
+    # A shell starts what it puts into the background with SIGINT ignored, and Python would heed that.
+    sick.write(
+        "/srv/run.py",
+        f"""import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+open("/srv/pid", "w").write(str(os.getpid()))
+os.execvp("doctor", {["doctor", *CURE]!r})
+""",
     )
-    wait_for(lambda: "restarting dockerd" in sick.read("/tmp/out"), "the restart", 60)
+    sick.run("setsid python3 /srv/run.py > /srv/out 2>&1 < /dev/null &")
+    wait_for(lambda: "restarting dockerd" in sick.run("cat /srv/out", check=False).stdout, "the restart", 90)
     time.sleep(0.3)
-    sick.run(f"kill -{number.value} $(pgrep -of 'doctor fix-dns')")
-    wait_for(lambda: not sick.run("pgrep -f 'doctor fix-dns'", check=False).stdout, "its end", 90)
-    assert "putting everything back" in sick.read("/tmp/out")
+    pid = sick.read("/srv/pid")
+    sick.run(f"kill -{number.value} {pid}")
+    wait_for(lambda: sick.run(f"test -e /proc/{pid}", check=False).returncode, "its end", 90)
+    assert "interrupted" in sick.read("/srv/out")
+    assert "putting everything back" in sick.read("/srv/out")
     sick.wait_docker()
     assert file_only(sick) == before
     assert not sick.run("docker ps -aq --filter label=io.dockerdoctor.probe").stdout
