@@ -11,8 +11,11 @@ from dockerdoctor.checks.daemon_keys import members, shown
 from dockerdoctor.checks.rewriting import impact, quoted, restarted, rewritten, typed, without
 from dockerdoctor.daemonkeys import BY_NAME, flattened, keys_of_flag
 from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.facts.containers import Networks
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
+from dockerdoctor.facts.dns import is_loopback
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, EngineVersion, Installed, Units
+from dockerdoctor.facts.inside import Inside
 from dockerdoctor.model import Evidence, Finding, Severity
 
 DROP_IN = "/etc/systemd/system/docker.service.d/hosts-from-file.conf"
@@ -123,6 +126,8 @@ def applied(
     file: DaemonJson,
     process: DaemonProcess,
     info: EngineInfo,
+    networks: Networks | None,
+    inside: Inside | None,
     installed: Installed | None,
     version: EngineVersion | None,
     units: Units | None,
@@ -141,7 +146,8 @@ def applied(
         return skipped("the daemon's process is not ours to see")
     if file.modified <= process.started:
         return passed(f"{file.path} was last changed before dockerd started")
-    differing = tuple(_differing(file.settings or {}, info))
+    settings = file.settings or {}
+    differing = (*_differing(settings, info), *_other_bridge(settings, networks), *_other_dns(settings, inside))
     if not differing:
         return passed(f"{file.path} was changed after dockerd started, and all that can be compared is in effect")
     names = [name for name, _, _ in differing]
@@ -181,6 +187,35 @@ def _differing(settings: dict[str, Any], info: EngineInfo) -> Iterable[tuple[str
     insecure = _listed(settings, "insecure-registries")
     if insecure and not {_registry(r) for r in insecure} <= {_registry(r) for r in info.insecure_registries}:
         yield "insecure-registries", f"insecure: {', '.join(info.insecure_registries) or 'none'}", "GET /info"
+
+
+def _other_bridge(settings: dict[str, Any], networks: Networks | None) -> Iterable[tuple[str, str, str]]:
+    """Settings of the default bridge that it was made without."""
+    bridge = next((n for n in networks.all if n.name == "bridge" and n.driver == "bridge"), None) if networks else None
+    if bridge is None:
+        return
+    source = "docker network inspect bridge"
+    bip = settings.get("bip")
+    if isinstance(bip, str) and "/" in bip and bridge.gateways and bip.split("/")[0] not in bridge.gateways:
+        yield "bip", f"Gateway: {', '.join(bridge.gateways)}", source
+    options = dict(bridge.options)
+    for name, option in (
+        ("mtu", "com.docker.network.driver.mtu"),
+        ("icc", "com.docker.network.bridge.enable_icc"),
+        ("ip", "com.docker.network.bridge.host_binding_ipv4"),
+    ):
+        value, now = settings.get(name), options.get(option)
+        # 0 and "" leave the default in place
+        if (value or value is False) and now and typed(value).strip('"') != now:
+            yield name, f"{option}: {now}", source
+
+
+def _other_dns(settings: dict[str, Any], inside: Inside | None) -> Iterable[tuple[str, str, str]]:
+    """Nameservers that a new container does not get."""
+    wanted = [s.strip() for s in _listed(settings, "dns") or () if not is_loopback(s.strip())]
+    bridge = inside.bridge if inside else None
+    if wanted and bridge and bridge.asked and bridge.nameservers and not set(wanted) & set(bridge.nameservers):
+        yield "dns", f"nameserver {', '.join(bridge.nameservers)}", "/etc/resolv.conf in a new container"
 
 
 def _listed(settings: dict[str, Any], name: str) -> list[str] | None:

@@ -7,8 +7,11 @@ import pytest
 
 from dockerdoctor.checks import daemon_json, daemon_keys, daemon_state, daemon_values
 from dockerdoctor.examine import decide
+from dockerdoctor.facts.containers import Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags, decode, parse_flags
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, EngineVersion, Installed, Unit, Units
+from dockerdoctor.facts.inside import Inside, View
+from dockerdoctor.measure import Missing
 from dockerdoctor.model import Check, Status
 
 CHECKS = [
@@ -33,7 +36,7 @@ def file_of(text, **more):
     return DaemonJson(PATH, True, text=plain, settings=settings, bom=bom, bad_byte=bad, flags=STOCK, **more)
 
 
-def facts_of(file, engine="20.10.24", flags=STOCK, info=None, started=100.0):
+def facts_of(file, engine="20.10.24", flags=STOCK, info=None, started=100.0, more=None):
     found = tuple(Flag(name, value, "docker.service", 3) for name, value, _ in parse_flags((f, "") for f in flags))
     facts = {
         DaemonJson: file,
@@ -43,7 +46,7 @@ def facts_of(file, engine="20.10.24", flags=STOCK, info=None, started=100.0):
         DaemonProcess: DaemonProcess(1, ("dockerd", *flags), started=started),
         Units: UNITS,
     }
-    return facts | ({EngineInfo: info} if info else {})
+    return facts | {EngineInfo: info or Missing("the engine does not answer")} | (more or {})
 
 
 def failing(file, engine="20.10.24", **more):
@@ -51,7 +54,8 @@ def failing(file, engine="20.10.24", **more):
     facts = facts_of(file if isinstance(file, DaemonJson) else file_of(file), engine, **more)
     found = {}
     for one in CHECKS:
-        finding, crash = decide(one, {**{need: None for need, _ in one.needs.values()}, **facts})
+        optional = {need: None for need, required in one.needs.values() if not required}
+        finding, crash = decide(one, {**optional, **facts})
         assert not crash, crash
         if finding.status is Status.FAIL:
             assert finding.summary
@@ -235,3 +239,37 @@ def test_the_running_daemon(text, known, reload):
     if found:
         assert (found.fix == ("systemctl reload docker",)) is reload
     assert not failing(file_of(text, modified=50.0), info=info_of(**known))
+
+
+BRIDGE = Network(
+    "b",
+    "bridge",
+    "bridge",
+    False,
+    False,
+    ("172.17.0.0/16",),
+    ("172.17.0.1",),
+    (("com.docker.network.driver.mtu", "1500"),),
+    (),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('{"bip": "172.17.0.1/16", "mtu": 1500, "dns": ["10.0.0.1"]}', []),
+        ('{"bip": "172.26.0.1/16"}', ["bip"]),
+        ('{"mtu": 1400, "dns": ["10.0.0.2"]}', ["mtu", "dns"]),
+        ('{"dns": ["127.0.0.1"]}', []),
+    ],
+)
+def test_what_new_containers_get(text, names):
+    more = {
+        Networks: Networks((BRIDGE,)),
+        Inside: Inside(View("host"), View("default bridge", nameservers=("10.0.0.1",)), View("user network")),
+    }
+    found = failing(file_of(text, modified=200.0), info=info_of(), more=more).get("applied")
+    assert bool(found) is bool(names)
+    if found:
+        assert found.summary.startswith(", ".join(names) + " in ")
+        assert found.fix[-1] == "systemctl restart docker"

@@ -12,8 +12,8 @@ DROP_IN = "/etc/systemd/system/docker.service.d/lab.conf"
 RESTART = "systemctl reset-failed docker.service docker.socket; systemctl restart docker"
 WORKS = "timeout 20 docker version"
 # The next start, judged by dockerd itself: it reads the file first, and stops at this level afterwards.
-STARTS_AGAIN = """
-    flags=$(systemctl show -p ExecStart --value docker.service | sed 's/.*argv\\[\\]=[^ ]* //; s/ ;.*//; s/--log-level[= ][^ ]*//')
+STARTS_AGAIN = r"""
+    flags=$(systemctl show -p ExecStart --value docker.service | sed 's/.*argv\[\]=[^ ]* //; s/ ;.*//; s/[$][A-Z_]*//g')
     dockerd $flags --log-level=lab 2>&1 | grep 'unable to parse logging level: lab'
 """
 MIRROR = '"registry-mirrors": ["http://{gateway}:5000"]'
