@@ -41,6 +41,15 @@ class Target:
         return f"ping {self.address}" if self.protocol == "icmp" else f"{self.protocol} {self.address}:{self.port}"
 
 
+def is_address(host: str) -> bool:
+    """Whether it is an IPv4 address, and no name."""
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def targets(view: View, inside: Inside, dns: HostDns | None, routes: Routes) -> tuple[Target, ...]:
     """Pick what the host reached beyond itself: only that can be held against a container."""
     found: list[Target] = []
@@ -51,8 +60,10 @@ def targets(view: View, inside: Inside, dns: HostDns | None, routes: Routes) -> 
     for exchange in view.exchanges:
         host, _, port = exchange.target.rpartition(":")
         here_too = inside.host.exchange(host, int(port))
-        if here_too and here_too.ok and not routes.owns(host):
-            found.append(Target(host, "tcp", int(port), exchange.ok, exchange.outcome))
+        # A name may fail to resolve in there, which is another matter; one that hangs up was reached.
+        if here_too and here_too.ok and is_address(host) and not is_loopback(host) and not routes.owns(host):
+            reached = exchange.outcome in {"ok", "closed"}
+            found.append(Target(host, "tcp", int(port), reached, exchange.outcome))
     for answer in view.dns:
         if routes.owns(answer.server) or is_loopback(answer.server):
             continue

@@ -50,6 +50,19 @@ def proxy_targets(settings: ProxySettings | None, info: EngineInfo | None) -> tu
     return tuple((host, port, "", 0.0) for host, port in dict.fromkeys(found))
 
 
+def mirror_targets(mirrors: list[str]) -> tuple[tuple[str, int, str, float], ...]:
+    """Mirrors that are given by address: whether containers get a TCP connection out can be told by them, DNS or no."""
+    found = []
+    for url in mirrors:
+        try:
+            parts = urlsplit(url)
+            address = str(ipaddress.IPv4Address(parts.hostname or ""))
+            found.append((address, parts.port or DEFAULT_PORTS.get(parts.scheme, 443), "", 0.0))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
 @probe()
 def wanted(
     host: Host,
@@ -60,7 +73,8 @@ def wanted(
 ) -> Wanted:
     """Gather the questions: a resolver that serves an inside network alone knows these names and no public ones."""
     listed = (config.settings or {}).get("registry-mirrors") if config else ()
-    urls = [str(u) for u in listed] if isinstance(listed, list) else []
+    mirrors = [str(u) for u in listed] if isinstance(listed, list) else []
+    urls = list(mirrors)
     urls += [url for _, key, url in client.proxies if key in {"httpProxy", "httpsProxy"}] if client else []
     search = [
         word
@@ -70,5 +84,5 @@ def wanted(
     ]
     return Wanted(
         tuple(dict.fromkeys(n for n in (*map(host_name, urls), *search) if n and n != ".")),
-        proxy_targets(proxies, info),
+        tuple(dict.fromkeys((*proxy_targets(proxies, info), *mirror_targets(mirrors)))),
     )

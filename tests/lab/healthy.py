@@ -178,4 +178,51 @@ HEALTHY: tuple[Healthy, ...] = (
         "! docker run --rm busybox ping -c1 -W1 9.9.9.9 && "
         "docker run --rm busybox sh -c 'wget -qO- http://{gateway}:5000/v2/' && " + REACHES_OUT,
     ),
+    Healthy(
+        "rules-by-hand",
+        machine={"daemon_json": {"iptables": False}, "dns": NAMES},
+        setup="""
+            systemctl stop docker.socket docker.service
+            iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X
+            iptables -P FORWARD DROP
+            iptables -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+            iptables -A FORWARD -s 172.16.0.0/12 -j ACCEPT
+            iptables -t nat -A POSTROUTING -s 172.16.0.0/12 -o host0 -j MASQUERADE
+            systemctl start docker.socket docker.service
+        """,
+        works=REACHES_OUT,
+    ),
+    Healthy(
+        "vpn-and-firewalls",
+        machine={"dns": NAMES},
+        setup="""
+            docker network create --opt com.docker.network.bridge.enable_icc=false alone
+            ip link add vpn0 type veth peer name vpn1
+            ip link set vpn1 up
+            ip link set vpn0 up
+            ip address add 10.8.0.2/24 dev vpn0
+            ip route add 10.44.0.0/16 via 10.8.0.1 dev vpn0
+            ip route add 0.0.0.0/1 via {gateway}
+            ip route add 128.0.0.0/1 via {gateway}
+            iptables -P FORWARD DROP
+            iptables -N ufw-user-forward
+            iptables -A ufw-user-forward -i docker0 -m limit --limit 3/min -j LOG
+            iptables -A ufw-user-forward -m conntrack --ctstate INVALID -j DROP
+            iptables -A ufw-user-forward -i vpn0 -j REJECT
+            iptables -I FORWARD -j ufw-user-forward
+            iptables -A FORWARD -j REJECT
+            iptables -I DOCKER-USER -i host0 ! -s 10.0.0.0/8 -j DROP
+            nft -f - <<'END'
+table inet office {
+    chain onward {
+        type filter hook forward priority 10; policy drop;
+        ct state established,related accept
+        iifname { "docker0", "br-*" } accept
+        ct status dnat accept
+    }
+}
+END
+        """,
+        works=REACHES_OUT,
+    ),
 )

@@ -298,6 +298,13 @@ FAULTS: tuple[Fault, ...] = (
         verify_fix=True,
     ),
     Fault(
+        "net-docker-user-drop:tcp",  # pings and lookups pass
+        check="network.docker-user",
+        inject="iptables -I DOCKER-USER -i docker0 -p tcp -j REJECT --reject-with tcp-reset",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
         "net-docker-user-drop:published",
         check="network.published-filter",
         setup="docker run -d --name web -p 8080:80 busybox httpd -f -h /etc",
