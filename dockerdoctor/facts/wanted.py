@@ -52,15 +52,8 @@ def proxy_targets(settings: ProxySettings | None, info: EngineInfo | None) -> tu
 
 def mirror_targets(mirrors: list[str]) -> tuple[tuple[str, int, str, float], ...]:
     """Mirrors that are given by address: whether containers get a TCP connection out can be told by them, DNS or no."""
-    found = []
-    for url in mirrors:
-        try:
-            parts = urlsplit(url)
-            address = str(ipaddress.IPv4Address(parts.hostname or ""))
-            found.append((address, parts.port or DEFAULT_PORTS.get(parts.scheme, 443), "", 0.0))
-        except ValueError:
-            continue
-    return tuple(found)
+    urls = [url for url in mirrors if not host_name(url)]
+    return tuple((p.host, p.port, "", 0.0) for url in urls if not isinstance(p := parse_proxy(url), str))
 
 
 @probe()
