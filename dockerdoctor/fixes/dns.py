@@ -10,9 +10,9 @@ from enum import Enum
 
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.containers import Container
+from dockerdoctor.facts.daemon_json import decode
 from dockerdoctor.facts.trial import Trial
 from dockerdoctor.facts.upstreams import Candidate, Upstreams, usable
-from dockerdoctor.fixes.daemon_json import decode
 from dockerdoctor.model import Report
 
 # glibc asks no more than three (MAXNS of resolv.h), and says nothing of the rest.
@@ -231,7 +231,7 @@ def what_containers_got(trial: Trial) -> tuple[tuple[str, str], ...]:
 
 
 def diff_of(path: str, before: bytes | None, after: bytes) -> tuple[str, ...]:
-    """The change as `diff -u` shows it."""
+    """The change as `diff -u` shows it; it can be printed even where the bytes are no text."""
     old, new = ((decode(d)[0] if d is not None else "").splitlines() for d in (before, after))
     source = path if before is not None else "/dev/null"
     return tuple(difflib.unified_diff(list(old), list(new), source, path, lineterm=""))

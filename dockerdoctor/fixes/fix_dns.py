@@ -31,7 +31,13 @@ from dockerdoctor.fixes.dns import (
     impact,
     what_containers_got,
 )
-from dockerdoctor.fixes.grounds import Sick, daemon_of, refuse_another_engine, refuse_what_cannot_be_edited
+from dockerdoctor.fixes.grounds import (
+    Sick,
+    daemon_of,
+    refuse_another_engine,
+    refuse_flags,
+    refuse_what_cannot_be_edited,
+)
 from dockerdoctor.fixes.transaction import (
     Change,
     Daemon,
@@ -136,7 +142,7 @@ def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], N
     if endpoint and not endpoint.local:
         raise Refused(f"the engine at {endpoint.url} is on another host", "# run doctor fix-dns there")
     if config:
-        refuse_what_cannot_be_edited(host, facts, config)
+        refuse_what_cannot_be_edited(host, config)
     if not (endpoint and ping and config and ping.answered):
         raise Sick(Verdict(Ending.REFUSED, f"the engine does not answer ({ping.outcome if ping else 'not asked'})"))
     refuse_another_engine(host, facts, endpoint, config)
@@ -157,7 +163,8 @@ def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], N
     if not trial.views:
         raise Sick(replace(verdict, ending=Ending.REFUSED, reason="no container could be started to ask from"))
     if trial.well:
-        return replace(verdict, ending=Ending.NOTHING_TO_DO, reason="names resolve in containers")
+        return replace(verdict, ending=Ending.NOTHING_TO_DO, reason="names resolve in new containers")
+    refuse_flags(host, facts, config)
     verdict = replace(verdict, tried=choose(near, trial, order.named))
     if not verdict.servers:
         # Strangers are asked for a public name alone, and only now.

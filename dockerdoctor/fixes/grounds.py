@@ -20,8 +20,8 @@ class Sick(Exception):  # noqa: N818 - it is an answer, not an error
         self.verdict = verdict
 
 
-def refuse_what_cannot_be_edited(host: Host, facts: FactsView, config: DaemonJson) -> None:
-    """What cannot be parsed cannot be edited; what a flag says too, dockerd does not start with."""
+def refuse_what_cannot_be_edited(host: Host, config: DaemonJson) -> None:
+    """What cannot be read or parsed cannot be edited."""
     if config.problem:
         raise Refused(f"{config.path} cannot be read ({config.problem})", "# run as root")
     text = decode(host.read_bytes(config.path))[0] if config.exists else ""
@@ -36,6 +36,10 @@ def refuse_what_cannot_be_edited(host: Host, facts: FactsView, config: DaemonJso
                 next=(f"# correct {config.path}, then:", "doctor fix-dns --write"),
             )
         ) from None
+
+
+def refuse_flags(host: Host, facts: FactsView, config: DaemonJson) -> None:
+    """What a flag says, the file must not say too: dockerd would not start."""
     start = facts.of(StartFlags)
     given = [flag for flag in (start.flags if start else ()) if flag.name == "--dns"]
     if given:

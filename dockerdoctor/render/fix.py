@@ -13,16 +13,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from dockerdoctor.facts.upstreams import Candidate
 from dockerdoctor.fixes.dns import Ending, Tried, Verdict
 from dockerdoctor.render import Format
 from dockerdoctor.render.json import SCHEMA_VERSION, result
-from dockerdoctor.render.terminal import Options, as_text, root_cause
+from dockerdoctor.render.terminal import Options, as_text, root_cause, tame, tame_report
 
 HEADS = {
     Ending.NOTHING_TO_DO: ("✓ Nothing to do", "bold green"),
@@ -39,12 +41,26 @@ DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 def plan_text(verdict: Verdict, options: Options) -> str:
     """What would be done, for the person who is asked."""
-    return as_text(_plan(verdict), options)
+    return as_text(_plan(_tame(verdict)), options)
 
 
 def render_text(verdict: Verdict, options: Options) -> str:
     """The whole outcome."""
-    return as_text(_outcome(verdict, options), options)
+    return as_text(_outcome(_tame(verdict), options), options)
+
+
+def _tame(verdict: Verdict) -> Verdict:
+    """Files and names of containers are the host's, and a terminal obeys what it is sent."""
+    return replace(
+        verdict,
+        reason=tame(verdict.reason),
+        diff=tuple(map(tame, verdict.diff)),
+        next=tuple(map(tame, verdict.next)),
+        causes=tame_report(verdict.causes) if verdict.causes else None,
+        tried=tuple(
+            replace(t, candidate=Candidate(t.candidate.server, tame(t.candidate.source))) for t in verdict.tried
+        ),
+    )
 
 
 def _plan(verdict: Verdict) -> Iterator[RenderableType]:

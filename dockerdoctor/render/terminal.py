@@ -54,7 +54,7 @@ FAIL_MARKS = {
 
 def render(report: Report, options: Options) -> str:
     """Lay the report out as text, with colours when asked."""
-    return as_text(_report(_tame(report), options), options)
+    return as_text(_report(tame_report(report), options), options)
 
 
 def as_text(parts: Iterable[RenderableType], options: Options) -> str:
@@ -92,7 +92,9 @@ def tame(said: str) -> str:
     return said.translate(CONTROLS)
 
 
-def _tame(report: Report) -> Report:
+def tame_report(report: Report) -> Report:
+    """Take them out of all that a report shows."""
+
     def finding(found: Finding) -> Finding:
         return replace(
             found,

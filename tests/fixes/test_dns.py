@@ -6,7 +6,7 @@ from dockerdoctor.facts.containers import Container
 from dockerdoctor.facts.inside import View
 from dockerdoctor.facts.trial import Trial
 from dockerdoctor.facts.upstreams import Candidate, Upstreams
-from dockerdoctor.fixes.dns import candidates, choose, impact
+from dockerdoctor.fixes.dns import candidates, choose, diff_of, impact
 from dockerdoctor.host import DnsAnswer
 
 
@@ -146,3 +146,9 @@ def test_live_restore_keeps_containers_and_their_old_servers():
     assert met.stop == met.return_by_policy == ()
     assert met.keep_running == ("web", "db", "own")
     assert met.afterwards[0] == "docker restart web db"
+
+
+def test_the_diff_can_be_printed_whatever_the_file_holds():
+    lines = diff_of("/f", b'\xef\xbb\xbf{"labels": ["\xff"]}', b'\xef\xbb\xbf{"labels": ["\xff"], "dns": ["a"]}')
+    assert lines[-1] == '+{"labels": ["\ufffd"], "dns": ["a"]}'
+    assert diff_of("/f", None, b"{}\n")[:2] == ("--- /dev/null", "+++ /f")
