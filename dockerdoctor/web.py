@@ -328,8 +328,9 @@ def _http(
     if proxy and plain_proxy:
         target, headers = url, {**headers, **_proxy_headers(proxy)}
     status, kept, body = _exchange(sock, method, target, parts.netloc, headers, "http", end)
-    # 407 can be no one's but the proxy's.
-    return "proxy" if plain_proxy and status == 407 else "http", status, kept, body
+    # 407 can be no one's but the proxy's; tinyproxy says 401 to a wrong password, and a registry says who it is.
+    proxys_own = status == 407 or (status == 401 and "docker-distribution-api-version" not in dict(kept))
+    return "proxy" if plain_proxy and proxys_own else "http", status, kept, body
 
 
 def _exchange(

@@ -316,6 +316,15 @@ def tls_scheme(
     )
 
 
+def _as_lower(settings: ProxySettings, upper: Setting, lower: Setting, bad: Trial) -> str:
+    """Set one variable to what its other spelling is."""
+    unit = next((u for u in settings.unit if u.name == upper.name and not u.ignored and u.in_force), None)
+    if unit is None or "***" in lower.value:
+        return f"# set {upper.name} to what {lower.name} is, in {unit.source if unit else upper.source}"
+    old = f'(https?://)?([^" /]*@)?{_address(bad)}' if bad.host else re.escape(upper.value)
+    return f"sed -i -E '{unit.line}s#({upper.name}=){old}#\\1{lower.value}#' {unit.path}"
+
+
 @check(
     "proxy.case",
     title="Upper- and lower-case proxy variables agree",
@@ -336,6 +345,7 @@ def case(settings: ProxySettings, trials: ProxyTrials, units: Units | None) -> F
         for lower in settings.daemon
         if upper.name == lower.name.upper() and upper.name != lower.name and upper.value != lower.value
     ]
+    wrong = []
     for upper, lower in pairs:
         bad, good = trials.of(upper.value), trials.of(lower.value)
         if (
@@ -344,26 +354,18 @@ def case(settings: ProxySettings, trials: ProxyTrials, units: Units | None) -> F
             and (bad.dead or bad.not_tls or bad.problem)
             and not (good.dead or good.problem or good.not_tls)
         ):
-            unit = next((u for u in settings.unit if u.name == upper.name and not u.ignored and u.in_force), None)
-            good_unit = next((u for u in settings.unit if u.name == lower.name and not u.ignored and u.in_force), None)
-            fix: tuple[str, ...] = (f"# set {upper.name} to what {lower.name} is, in {upper.source}",)
-            if unit and good_unit:
-                old = f'(https?://)?([^" /]*@)?{_address(bad)}' if bad.host else re.escape(upper.value)
-                fix = (f"sed -i -E '{unit.line}s#({upper.name}=){old}#\\1{lower.value}#' {unit.path}",)
-                fix = (
-                    fix
-                    if "***" not in lower.value
-                    else (f"# set {upper.name} to what {lower.name} is, in {unit.source}",)
-                )
-            return failed(
-                f"{upper.name}={upper.value} does not work, {lower.name}={lower.value} does",
-                *_shown((upper, lower)),
-                *_tried(bad),
-                *_tried(good),
-                cause=f"The daemon is given both, and Go programs read {upper.name} first.",
-                fix=(*fix, *_restart(units)),
-                impact=RESTARTS,
-            )
+            wrong.append((upper, lower, bad, good))
+    if wrong:
+        upper, lower, bad, good = wrong[0]
+        return failed(
+            f"{upper.name}={upper.value} does not work, {lower.name}={lower.value} does",
+            *_shown(s for pair in wrong for s in pair[:2]),
+            *_tried(bad),
+            *_tried(good),
+            cause=f"The daemon is given both, and Go programs read {upper.name} first.",
+            fix=(*(_as_lower(settings, up, low, trial) for up, low, trial, _ in wrong), *_restart(units)),
+            impact=RESTARTS,
+        )
     if not settings.daemon:
         return skipped("the daemon has no proxy")
     return passed("no variable of the daemon's is spelt twice and set differently" if not pairs else "both work")

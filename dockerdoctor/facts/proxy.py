@@ -129,7 +129,10 @@ class Trial:
     @property
     def denied(self) -> bool:
         """Whether it wants a (different) user name and password."""
-        return bool(self.asked and self.asked.status == 407) and not self.secret_hidden
+        return (
+            bool(self.asked and self.asked.layer == "proxy" and self.asked.status in {401, 407})
+            and not self.secret_hidden
+        )
 
 
 @dataclass(frozen=True, slots=True)

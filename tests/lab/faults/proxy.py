@@ -3,7 +3,7 @@
 import json
 
 from tests.lab.fault import Fault
-from tests.lab.faults.registry import KNOWN, NAME, PULL, TLS_PORT, mirrors, private_ca
+from tests.lab.faults.registry import KNOWN, PULL, TLS_PORT, mirrors, private_ca, trusted
 from tests.lab.machine import Machine
 
 PORT = 8888
@@ -80,11 +80,10 @@ def private_registry(m: Machine) -> None:
 
 def tls_mirror(m: Machine) -> None:
     """A mirror with TLS, reached through the proxy only."""
-    private_ca(m)
-    m.run("docker rmi " + NAME + "/mine")
+    trusted(m, f"{m.gateway}:{TLS_PORT}", f"IP:{m.gateway}")
     tinyproxy(m)
     only_through_it(m, 5000, TLS_PORT)
-    m.run(mirrors(f"https://{NAME}") + "\n" + drop_in(**everywhere()) + "\n" + client(PROXY))
+    m.run(mirrors(f"https://{{gateway}}:{TLS_PORT}") + "\n" + drop_in(**everywhere()) + "\n" + client(PROXY))
 
 
 def on_loopback_too(m: Machine) -> None:
@@ -179,7 +178,6 @@ FAULTS = (
     Fault(
         "proxy-http-only-https-missing",
         "proxy.https-missing",
-        machine=KNOWN,
         setup=tls_mirror,
         inject=drop_in(HTTP_PROXY=PROXY, NO_PROXY="localhost,127.0.0.1"),
         broken=PULL_HUB,

@@ -59,12 +59,12 @@ server.serve_forever()
 
 
 def certificate(
-    m: Machine, name: str, *, signer: str = "", names: str = "reg.lab", ca: bool = False, dates: str = ""
+    m: Machine, name: str, *, signer: str = "", names: str = "DNS:reg.lab", ca: bool = False, dates: str = ""
 ) -> None:
     """Make NAME.crt and NAME.key beside the machine; self-signed without a signer. `dates` is for x509(1)'s ca."""
     home = m.slot.home
     extensions = home / f"{name}.ext"
-    usage = "basicConstraints=critical,CA:TRUE" if ca else f"subjectAltName=DNS:{names}"
+    usage = "basicConstraints=critical,CA:TRUE" if ca else f"subjectAltName={names}"
     extensions.write_text(f"{usage}\n")
     subject = f"/O=Example/CN={name}"
     script = f"""
@@ -100,14 +100,19 @@ def serve(m: Machine, cert: str, *more: str) -> None:
     m.tls_registry = m.on_gateway(["docker-registry", "serve", str(home / "tls.yml")], port=TLS_PORT)  # type: ignore[attr-defined]
 
 
-def private_ca(m: Machine) -> None:
-    """A registry with a certificate of a private CA, which the machine knows, and an image that is to be pushed there."""
+def trusted(m: Machine, host_port: str, names: str) -> None:
+    """A registry with a certificate of a private CA, which the machine knows."""
     certificate(m, "ca", ca=True)
-    certificate(m, "leaf", signer="ca")
+    certificate(m, "leaf", signer="ca", names=names)
     serve(m, "leaf")
     ca = (m.slot.home / "ca.crt").read_text()
-    m.write(f"{CERTS_D}/ca.crt", ca)
+    m.write(f"/etc/docker/certs.d/{host_port}/ca.crt", ca)
     m.write("/root/ca.crt", ca)
+
+
+def private_ca(m: Machine) -> None:
+    """Such a registry, and an image that is to be pushed there."""
+    trusted(m, NAME, "DNS:reg.lab")
     m.run(f"docker tag busybox {NAME}/mine")
 
 
@@ -122,7 +127,7 @@ def expired(m: Machine) -> None:
 
 
 def wrong_name(m: Machine) -> None:
-    certificate(m, "other", signer="ca", names="other.lab")
+    certificate(m, "other", signer="ca", names="DNS:other.lab")
     serve(m, "other")
 
 
