@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
-from dockerdoctor.facts.engine import ask
+from dockerdoctor.facts.engine import ask, ask_list
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -219,9 +219,7 @@ def _listed(data: dict[str, Any]) -> Container:
 @probe(deadline=8, upstream=("engine.reachable", "engine.responsive"))
 def containers(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Containers:
     """List all containers, inspect those that may tell something: the running and the recently failed."""
-    listed = ask(host, endpoint, ping, "/containers/json?all=1")
-    if not isinstance(listed, list):
-        raise Unmeasured("GET /containers/json: not a list")
+    listed = ask_list(host, endpoint, ping, "/containers/json?all=1")
     found: list[Container] = []
     for n, data in enumerate(d for d in listed if LABEL not in (d.get("Labels") or {})):
         container = _listed(data)
@@ -236,11 +234,8 @@ def containers(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Contai
 @probe(deadline=5, upstream=("engine.reachable", "engine.responsive"))
 def networks(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Networks:
     """List all networks with their subnets and options."""
-    listed = ask(host, endpoint, ping, "/networks")
-    if not isinstance(listed, list):
-        raise Unmeasured("GET /networks: not a list")
     found = []
-    for data in listed:
+    for data in ask_list(host, endpoint, ping, "/networks"):
         if LABEL in (data.get("Labels") or {}):
             continue
         pools = (data.get("IPAM") or {}).get("Config") or ()

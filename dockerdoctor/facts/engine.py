@@ -6,7 +6,7 @@ import http.client
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -339,13 +339,42 @@ def ask(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, tim
         document = json.loads(body)
     except TimeoutError:
         raise Unmeasured(f"GET {target}: no answer within {timeout:g} s") from None
-    # requests' exceptions are OSErrors too
-    except (http.client.HTTPException, ValueError, OSError) as no:
+    # requests' exceptions are OSErrors too; a RecursionError is JSON's, of a liar's hundred thousand brackets
+    except (http.client.HTTPException, ValueError, OSError, RecursionError) as no:
         raise Unmeasured(f"GET {target}: {type(no).__name__}: {no}"[:300]) from None
     if status != http.client.OK:
         message = document.get("message", document) if isinstance(document, dict) else document
         raise Unmeasured(f"GET {target}: HTTP {status}: {message}"[:300])
     return document
+
+
+def ask_list(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str) -> list[dict[str, Any]]:
+    """GET an array of objects; raises Unmeasured when it is none, too."""
+    document = ask(host, endpoint, ping, target)
+    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
+        raise Unmeasured(f"GET {target}: no array of objects")
+    return document
+
+
+# An engine's JSON, or a liar's: what is not of the type that it should be counts as not said.
+def table(value: Any) -> dict[str, Any]:
+    """Take an object for an object, and anything else for an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: Any) -> list[Any]:
+    """Take an array for an array, and anything else for an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Take the strings of an array."""
+    return tuple(item for item in listed(value) if isinstance(item, str))
+
+
+def count(value: Any) -> int:
+    """Take a number for a number, and anything else for zero."""
+    return value if isinstance(value, int) else 0
 
 
 # What must be well for the engine to answer more than a ping.
@@ -355,9 +384,12 @@ ANSWERS = ("engine.reachable", "engine.responsive", "engine.containerd", "engine
 @probe(deadline=INFO_TIMEOUT + 1, upstream=ANSWERS)
 def engine_version(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> EngineVersion:
     """Note that engines to this day ask containerd before they answer, and stall with it."""
-    data = ask(host, endpoint, ping, "/version")
-    if not isinstance(data, dict):
-        raise Unmeasured("GET /version: not an object")
+    return _version(ask(host, endpoint, ping, "/version"))
+
+
+def _version(data: Any) -> EngineVersion:
+    if not table(data).get("ApiVersion"):
+        raise Unmeasured("GET /version: names no API version")
     return EngineVersion(
         *(str(data.get(k) or "") for k in ("Version", "ApiVersion", "MinAPIVersion", "Os", "Arch", "KernelVersion"))
     )
@@ -366,16 +398,26 @@ def engine_version(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> En
 @probe(deadline=INFO_TIMEOUT + 1, upstream=ANSWERS)
 def engine_info(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> EngineInfo:
     """Ask what the running daemon believes, which may differ from its files."""
-    data = ask(host, endpoint, ping, "/info")
+    return _info(ask(host, endpoint, ping, "/info"))
+
+
+def _info(data: Any) -> EngineInfo:
     if not isinstance(data, dict):
         raise Unmeasured("GET /info: not an object")
-    registry = data.get("RegistryConfig") or {}
-    indexes = registry.get("IndexConfigs") or {}
+    registry = table(data.get("RegistryConfig"))
     insecure = (
-        *(registry.get("InsecureRegistryCIDRs") or ()),
-        *(name for name, index in indexes.items() if isinstance(index, dict) and not index.get("Secure", True)),
+        *texts(registry.get("InsecureRegistryCIDRs")),
+        *(
+            name
+            for name, index in table(registry.get("IndexConfigs")).items()
+            if isinstance(index, dict) and not index.get("Secure", True)
+        ),
     )
-    pools = tuple((str(p.get("Base")), int(p.get("Size") or 0)) for p in data.get("DefaultAddressPools") or ())
+    pools = tuple(
+        (str(pool.get("Base")), count(pool.get("Size")))
+        for pool in listed(data.get("DefaultAddressPools"))
+        if isinstance(pool, dict)
+    )
 
     def text(key: str) -> str:
         return str(data.get(key) or "")
@@ -384,11 +426,11 @@ def engine_info(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Engin
         text("OperatingSystem"),
         text("DockerRootDir"),
         text("Driver"),
-        tuple(data.get("SecurityOptions") or ()),
+        texts(data.get("SecurityOptions")),
         mask_url(text("HttpProxy")),
         mask_url(text("HttpsProxy")),
         text("NoProxy"),
-        tuple(registry.get("Mirrors") or ()),
+        texts(registry.get("Mirrors")),
         insecure,
         bool(data.get("LiveRestoreEnabled")),
         bool(data.get("Debug")),
@@ -396,11 +438,11 @@ def engine_info(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Engin
         text("CgroupDriver"),
         text("CgroupVersion"),
         text("DefaultRuntime"),
-        tuple(data.get("Runtimes") or ()),
-        tuple(data.get("Labels") or ()),
-        tuple(data.get("Warnings") or ()),
-        int(data.get("ContainersRunning") or 0),
-        str((data.get("Swarm") or {}).get("LocalNodeState") or ""),
+        tuple(table(data.get("Runtimes"))),
+        texts(data.get("Labels")),
+        texts(data.get("Warnings")),
+        count(data.get("ContainersRunning")),
+        str(table(data.get("Swarm")).get("LocalNodeState") or ""),
         bool(data.get("ExperimentalBuild")),
         pools,
     )
@@ -426,11 +468,11 @@ def engine_api(
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
 
-    def reason(target: str) -> str:
+    def reason(target: str, read: Callable[[Any], object]) -> str:
         try:
-            document = ask(host, endpoint, ping, target, REASON_TIMEOUT)
+            read(ask(host, endpoint, ping, target, REASON_TIMEOUT))
         except Unmeasured as no:
             return no.reason
-        return "ok" if isinstance(document, dict) else f"GET {target}: a {type(document).__name__}, not an object"
+        return "ok"
 
-    return EngineApi("ok" if version else reason("/version"), "ok" if info else reason("/info"))
+    return EngineApi("ok" if version else reason("/version", _version), "ok" if info else reason("/info", _info))
