@@ -65,7 +65,7 @@ SIGNATURES: tuple[Signature, ...] = (
         r"no space left on device",
         "there is no space left on the file system of {root}",
         "dockerd writes several small files at its start.",
-        "https://github.com/moby/moby/issues/38119",
+        "https://github.com/linuxkit/linuxkit/issues/348",
         ("df -h {root}", "df -i {root}", "# make room there"),
     ),
     Signature(
@@ -131,7 +131,7 @@ SIGNATURES: tuple[Signature, ...] = (
         r"failed to start containerd|Error while dialing.*containerd",
         "containerd does not answer",
         "dockerd waits for containerd at its start, and gave up.",
-        "https://github.com/moby/moby/issues/42373",
+        "https://github.com/docker/for-linux/issues/517",
         ("systemctl restart containerd.service",),
         because=("engine.containerd",),
     ),
@@ -169,7 +169,7 @@ SIGNATURES: tuple[Signature, ...] = (
         r"(?:metadata database|boltdb|bolt db|\.db)\S*: timeout",
         "another process holds its database in {root}",
         "A second dockerd, or one that did not end, uses the same data root.",
-        "https://github.com/moby/moby/issues/22507",
+        "https://github.com/moby/moby/issues/29519",
         ("pgrep -a dockerd", "# end the one that should not run"),
     ),
     Signature(
@@ -178,7 +178,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "its database of volumes, {root}/volumes/metadata.db, is damaged: {why}",
         "It was not written to its end, most often for want of space or by a crash. Without it dockerd lists the volumes' "
         "folders afresh; their labels and options are lost.",
-        "https://github.com/moby/moby/issues/38119",
+        "https://github.com/moby/moby/issues/32680",
         ("df -h {root}", "mv {root}/volumes/metadata.db {root}/volumes/metadata.db.broken"),
     ),
     Signature(
@@ -188,7 +188,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "its database of networks, {root}/network/files/local-kv.db, is damaged",
         "It was not written to its end, most often by a crash or a full disk. Without it dockerd starts afresh; "
         "user-defined networks must be made again.",
-        "https://github.com/moby/moby/issues/18283",
+        "https://github.com/moby/moby/issues/49291",
         ("mv {root}/network/files/local-kv.db {root}/network/files/local-kv.db.broken",),
     ),
     Signature(
@@ -205,13 +205,14 @@ SIGNATURES: tuple[Signature, ...] = (
         r"[Ii]ptables not found|failed to find iptables|exec: \"iptables\": executable file not found",
         "iptables is not found",
         "dockerd isolates and publishes containers with iptables; the program is not installed, or not in the daemon's PATH.",
-        "https://github.com/moby/moby/issues/27384",
+        "https://github.com/moby/libnetwork/issues/1469",
         ("{install} iptables",),
     ),
     Signature(
         "nat-table",
         r"iptables failed: (?P<command>iptables .*?): (?P<why>.*(?:Table does not exist|Failed to initialize nft|"
-        r"can't initialize iptables table|Protocol not supported|Could not fetch rule set).*)",
+        r"can't initialize iptables table|Protocol not supported|Operation not supported|CHAIN_ADD failed|"
+        r"No chain/target/match by that name|Could not fetch rule set).*)",
         "iptables cannot use the kernel's tables: {why}",
         "The kernel lacks what this flavour of iptables needs, or its modules are those of another kernel version.",
         "https://github.com/moby/moby/issues/46400",

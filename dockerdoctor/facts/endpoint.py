@@ -8,7 +8,7 @@ import json
 import re
 import stat as stat_
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from dockerdoctor.host import Dial, Host, failure_name
@@ -66,9 +66,12 @@ class ChosenEndpoint:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of a TCP endpoint; ("", 0) otherwise."""
+        if self.local:
+            return "", 0
         try:
             parts = urlsplit(self.url)
-            return (parts.hostname or "", parts.port or (2376 if self.tls else 2375)) if not self.local else ("", 0)
+            # The client fills in what is left out (docker/cli, opts.ParseTCPAddr).
+            return (parts.hostname or "localhost", parts.port or (2376 if self.tls else 2375))
         except ValueError:
             return "", 0
 
@@ -228,7 +231,10 @@ def _normal(url: str, source: str, tls: bool, certs: str) -> ChosenEndpoint:
         problem = f"unable to parse {url!r}: the scheme {scheme!r} is none of unix, tcp, ssh"
     elif scheme == "unix" and not rest.startswith("/"):
         problem = f"unable to parse {url!r}: a unix:// address needs an absolute path"
-    return ChosenEndpoint(url, source, problem, tls and scheme != "unix", certs)
+    chosen = ChosenEndpoint(url, source, problem, tls and scheme != "unix", certs)
+    if not problem and scheme in {"tcp", "http", "https"} and not chosen.address[1]:
+        return replace(chosen, problem=f"unable to parse {url!r}: the port is no number from 1 to 65535")
+    return chosen
 
 
 def _from_context(host: Host, config: ClientConfig, name: str, source: str) -> ChosenEndpoint:

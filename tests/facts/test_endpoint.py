@@ -1,0 +1,154 @@
+"""Which endpoint, and why: flag, environment, context, default; and what cannot be one."""
+
+import hashlib
+import json
+
+import pytest
+
+from dockerdoctor.facts.endpoint import (
+    ChosenEndpoint,
+    DaemonPing,
+    Settings,
+    chosen_endpoint,
+    client_config,
+    daemon_ping,
+    exports,
+    other_engines,
+    socket_access,
+    socket_file,
+)
+from dockerdoctor.host import Host
+
+DEFAULT = "unix:///var/run/docker.sock"
+
+
+def patient(tmp_path, config=None, contexts=None, **env):
+    home = tmp_path / "root/.docker"
+    home.mkdir(parents=True)
+    if config is not None:
+        (home / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    for name, meta in (contexts or {}).items():
+        folder = home / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest()
+        folder.mkdir(parents=True)
+        (folder / "meta.json").write_text(meta)
+    return Host(tmp_path, env={"HOME": "/root", **env})
+
+
+def choose(host, settings=None):
+    return chosen_endpoint.measure(host, settings=settings or Settings(), config=client_config.measure(host))
+
+
+DESKTOP = json.dumps({"Name": "desktop", "Endpoints": {"docker": {"Host": "unix:///root/desktop.sock"}}})
+
+
+@pytest.mark.parametrize(
+    ("config", "contexts", "env", "settings", "url", "source"),
+    [
+        (None, {}, {}, Settings(), DEFAULT, "default"),
+        ({"currentContext": "default"}, {}, {}, Settings(), DEFAULT, "default"),
+        (None, {}, {"DOCKER_HOST": "tcp://h:1"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
+        (None, {}, {"DOCKER_HOST": "h:1"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
+        (None, {}, {"DOCKER_HOST": "tcp://h:1"}, Settings(host="/run/x.sock"), "unix:///run/x.sock", "--host"),
+        ({"currentContext": "d"}, {"d": DESKTOP}, {}, Settings(), "unix:///root/desktop.sock", "context d"),
+        ({"currentContext": "d"}, {"d": DESKTOP}, {"DOCKER_HOST": "tcp://h:1"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
+        ({}, {"d": DESKTOP}, {"DOCKER_CONTEXT": "d"}, Settings(), "unix:///root/desktop.sock", "context d"),
+        ({}, {"d": DESKTOP}, {"DOCKER_HOST": "tcp://h:1"}, Settings(context="d"), "unix:///root/desktop.sock", "context d"),
+        ("{broken", {}, {}, Settings(), DEFAULT, "default"),
+    ],
+)  # fmt: skip
+def test_chosen(tmp_path, config, contexts, env, settings, url, source):
+    chosen = choose(patient(tmp_path, config, contexts, **env), settings)
+    assert chosen.url == url
+    assert chosen.source.startswith(source)
+    assert not chosen.problem
+
+
+@pytest.mark.parametrize(
+    ("config", "contexts", "env", "problem"),
+    [
+        ({"currentContext": "gone"}, {}, {}, "does not exist"),
+        ({"currentContext": "d"}, {"d": "[]"}, {}, "cannot be read"),
+        ({"currentContext": "d"}, {"d": '{"Endpoints": null}'}, {}, "cannot be read"),
+        (None, {}, {"DOCKER_HOST": "ftp://h"}, "ftp"),
+        (None, {}, {"DOCKER_HOST": "unix:://var/run/docker.sock"}, "unix:"),
+        (None, {}, {"DOCKER_HOST": "unix://relative.sock"}, "absolute"),
+        (None, {}, {"DOCKER_HOST": "tcp://h:port"}, "port"),
+        (None, {}, {"DOCKER_HOST": "tcp://h:70000"}, "port"),
+    ],
+)
+def test_no_endpoint(tmp_path, config, contexts, env, problem):
+    host = patient(tmp_path, config, contexts, **env)
+    chosen = choose(host)
+    assert problem in chosen.problem
+    ping = daemon_ping.measure(host, endpoint=chosen)
+    assert (ping.connect, ping.answered) == ("EINVAL", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"auths": {},}', "line 1 column 14"),
+        ("[]", "list"),
+        ("", "line 1 column 1"),
+        ('{"auths": 3, "proxies": [], "credHelpers": null}', ""),
+    ],
+)
+def test_client_config(tmp_path, text, problem):
+    config = client_config.measure(patient(tmp_path, text))
+    assert config.exists
+    assert (problem in config.problem) if problem else not config.problem
+
+
+def test_client_config_holds_no_password(tmp_path):
+    text = {
+        "auths": {"r": {"auth": "Ym9iOnNlY3JldA=="}},
+        "proxies": {"default": {"httpProxy": "http://bob:secret@p:1"}},
+    }
+    config = client_config.measure(patient(tmp_path, text))
+    assert "secret" not in repr(config)
+    assert "Ym9i" not in repr(config)
+    assert config.auths == ("r",)
+
+
+def test_exports(tmp_path):
+    host = patient(tmp_path, DOCKER_HOST="tcp://u:pw@h:1")
+    (tmp_path / "root/.bashrc").write_text(
+        "# export DOCKER_HOST=no\nalias d=docker\nexport DOCKER_HOST='tcp://u:pw@h:1' # old\n"
+    )
+    (tmp_path / "etc/profile.d").mkdir(parents=True)
+    (tmp_path / "etc/profile.d/x.sh").write_text("DOCKER_API_VERSION=1.45; export DOCKER_API_VERSION\n")
+    (tmp_path / "root/.config/fish").mkdir(parents=True)
+    (tmp_path / "root/.config/fish/config.fish").write_text("set -gx DOCKER_CONTEXT desk\n")
+    found = exports.measure(host)
+    assert [(x.where, x.name, x.value) for x in found.lines] == [
+        ("/root/.bashrc:3", "DOCKER_HOST", "tcp://u:***@h:1"),
+        ("/root/.config/fish/config.fish:1", "DOCKER_CONTEXT", "desk"),
+        ("/etc/profile.d/x.sh:1", "DOCKER_API_VERSION", "1.45"),
+    ]
+    assert found.env == {"DOCKER_HOST": "tcp://u:***@h:1"}
+    assert len(found.of("DOCKER_HOST")) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "empty"),
+    [
+        (lambda p: p.mkdir(), "directory", True),
+        (lambda p: (p.mkdir(), (p / "x").touch()), "directory", False),
+        (lambda p: p.touch(), "file", False),
+        (lambda p: None, "missing", False),
+    ],
+)
+def test_socket_file(tmp_path, make, kind, empty):
+    (tmp_path / "var/run").mkdir(parents=True)
+    make(tmp_path / "var/run/docker.sock")
+    host = Host(tmp_path, env={"HOME": "/root"})
+    file = socket_file.measure(host, endpoint=ChosenEndpoint(DEFAULT, "default"))
+    assert (file.kind, file.empty_directory) == (kind, empty)
+    assert socket_access.measure(host, file=file).user == host.user
+
+
+def test_other_engines_are_looked_for_only_when_there_is_a_reason(tmp_path):
+    host = Host(tmp_path, env={"HOME": "/root"})
+    ping = DaemonPing("ok", answered=True)
+    assert other_engines.measure(host, endpoint=ChosenEndpoint(DEFAULT, "default"), ping=ping).answering == ()
+    assert other_engines.measure(host, endpoint=ChosenEndpoint("tcp://h:1", "DOCKER_HOST"), ping=ping).answering == ()
