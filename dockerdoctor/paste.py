@@ -12,6 +12,9 @@ OWN = frozenset({"docker", "docker-compose", "unset", "export", "newgrp", "cd", 
 # Redirections, pipes and lists: sudo would hold for the first command alone.
 SHELL = re.compile(r"[|<>;&]|\$\(|`")
 
+# A here-string feeds one command, and the shell that it is pasted into does the feeding: sudo sh may not know them.
+FED = re.compile(r"[^|<>;&`$'\"]* <<< '(?:[^']|'\\'')*'")
+
 
 def ready(step: str, caller: Caller) -> str:
     """Add what a step needs: the doctor's own path and --yes, and sudo for those who are not root."""
@@ -26,4 +29,6 @@ def ready(step: str, caller: Caller) -> str:
         return step
     if caller.root or (ours and "--write" not in words):
         return step
+    if FED.fullmatch(step):
+        return f"sudo {step}"
     return f"sudo sh -c {shlex.quote(step)}" if SHELL.search(step) else f"sudo {step}"

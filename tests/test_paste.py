@@ -21,6 +21,8 @@ ALICE = Caller("alice", root=False, home="/home/alice", doctor="/opt/d/bin/docto
             "sudo /opt/d/bin/doctor fix-dns --write --yes",
         ),
         ("doctor check --all", "/opt/d/bin/doctor check --all", "/opt/d/bin/doctor check --all"),
+        ("tee /etc/x <<< '{\n \"a\": 1 > 0; it'\\''s'",) * 2 + ("sudo tee /etc/x <<< '{\n \"a\": 1 > 0; it'\\''s'",),
+        ("tee /etc/x <<< 'a' | cat", "tee /etc/x <<< 'a' | cat", "sudo sh -c 'tee /etc/x <<< '\"'\"'a'\"'\"' | cat'"),
         ("docker restart web", "docker restart web", "docker restart web"),
         ("unset DOCKER_HOST", "unset DOCKER_HOST", "unset DOCKER_HOST"),
         (

@@ -25,7 +25,7 @@ DROP_IN = "/etc/systemd/system/docker.service.d/hosts-from-file.conf"
     "daemon-json.flag-conflict",
     title="No setting is given both in the configuration file and as a flag",
     severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/daemon/troubleshoot/#unable-to-remove-filesystem",
+    docs="https://docs.docker.com/engine/daemon/troubleshoot/",
 )
 def flag_conflict(
     file: DaemonJson,

@@ -167,7 +167,8 @@ def start_flags(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, un
     """Fill the unit's command line in with its environment, as systemd will."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
-    unit = units.docker if units else None
+    # A user's own engine has a unit of the user's manager, which is not asked.
+    unit = units.docker if units and not rootless(host, endpoint) else None
     if unit and unit.exec_start and (not process.pid or unit.active in {"active", "activating", "reloading"}):
         command = unit.exec_start[-1]
         environment, sources = _unit_environment(host, unit)
@@ -233,6 +234,18 @@ def decode(raw: bytes) -> tuple[str, str, int]:
 PATHS = ("seccomp-profile", "tlscacert", "tlscert", "tlskey")
 
 
+def rootless(host: Host, endpoint: ChosenEndpoint) -> bool:
+    """Whether the engine is a user's own, with files of its own."""
+    return endpoint.socket_path.startswith((host.env.get("XDG_RUNTIME_DIR") or "/run/user/", "/run/user/"))
+
+
+def default_path(host: Host, endpoint: ChosenEndpoint) -> str:
+    """The file that dockerd reads when no flag names one."""
+    if not rootless(host, endpoint):
+        return DEFAULT_PATH
+    return f"{host.env.get('XDG_CONFIG_HOME') or f'{host.home}/.config'}/docker/daemon.json"
+
+
 def absent_files(host: Host, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Look for the files that settings name; a runtime may be a command of the PATH too."""
     for key in PATHS:
@@ -252,7 +265,7 @@ def daemon_json(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, st
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     flags = process.arguments[1:] if process.pid else start.words
-    path = (flag_values(flags, "config-file") or (DEFAULT_PATH,))[-1]
+    path = (flag_values(flags, "config-file") or (default_path(host, endpoint),))[-1]
     try:
         raw = host.read_bytes(path)
     except FileNotFoundError:

@@ -273,3 +273,24 @@ def test_what_new_containers_get(text, names):
     if found:
         assert found.summary.startswith(", ".join(names) + " in ")
         assert found.fix[-1] == "systemctl restart docker"
+
+
+def test_the_systemd_cgroup_driver_needs_systemd():
+    file = file_of('{"exec-opts": ["native.cgroupdriver=systemd"]}')
+    assert not failing(file)
+    bare = Units(False, Unit(""), Unit(""), Unit(""))
+    assert list(failing(file, more={Units: bare})) == ["values"]
+
+
+def test_a_protected_socket_of_the_file_is_kept_and_the_flag_goes():
+    text = '{"hosts": ["fd://", "tcp://0.0.0.0:2376"], "tlsverify": true, "tlscert": "/c", "tlskey": "/k", "tlscacert": "/a"}'
+    (finding,) = failing(text).values()
+    assert finding.fix[2] == "systemctl daemon-reload"
+    assert "ExecStart=\nExecStart=/usr/sbin/dockerd --containerd=/run/containerd/containerd.sock" in finding.fix[1]
+
+
+def test_the_values_that_flags_give_count():
+    text = '{"default-runtime": "nvidia"}'
+    assert list(failing(text)) == ["values"]
+    assert not failing(text, flags=("--add-runtime", "nvidia=/usr/bin/nvidia-container-runtime"))
+    assert list(failing('{"log-opts": {"max-size": "1m"}}', flags=("--log-driver=journald",))) == ["values"]
