@@ -70,7 +70,7 @@ def as_text(parts: Iterable[RenderableType], options: Options) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*parts))
+    console.print(Group(*parts), crop=False)
     text = "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
     return text if options.unicode else text.translate(ASCII)
 
@@ -169,12 +169,21 @@ def root_cause(root: Result, report: Report, options: Options) -> Iterator[Rende
     if finding.fix:
         inner.append(Text(""))
         inner.append(Text("To fix it:" if not finding.impact else f"To fix it ({finding.impact}):", style="bold"))
-        inner += [
-            Padding(Text(step, style="dim" if step.startswith("#") else "cyan"), (0, 0, 0, 2)) for step in finding.fix
-        ]
+        yield Padding(Group(*inner), (0, 0, 0, 2))
+        # Not inside a padding, which would cut what is wider than the report.
+        yield from map(_step, finding.fix)
+        inner = []
     inner.append(Text.assemble((root.check.id, "dim"), ("  ", ""), (root.check.docs, "dim")))
     inner += _symptoms(report.symptoms_of(root.check.id), options)
     yield Padding(Group(*inner), (0, 0, 0, 2))
+
+
+def _step(step: str) -> RenderableType:
+    """Show a command in one piece, however long: half of one would run when it is pasted."""
+    if step.startswith("#"):
+        return Padding(Text(step, style="dim"), (0, 0, 0, 4))
+    lines = "\n".join(f"    {line}" for line in step.split("\n"))
+    return Text(lines, style="cyan", no_wrap=True, overflow="ignore")
 
 
 def _symptoms(symptoms: tuple[Result, ...], options: Options) -> Iterator[RenderableType]:

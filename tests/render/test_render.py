@@ -92,6 +92,13 @@ def test_lines_fit(width):
     assert all(len(line) <= min(width, 110) for line in text.splitlines())
 
 
+def test_a_command_is_never_broken():
+    command = "tee /etc/docker/daemon.json <<< '{\n  " + '"labels": ["a b", "c d"], ' * 9 + "\n}'"
+    finding = failed("x", cause="x", fix=(command, "# and a long word to a person " * 5))
+    text = FORMATS[Format.TEXT](report(Result(entry("x.y"), finding)), Options(width=60))
+    assert command.replace("\n", "\n    ").replace(" \n", "\n") in text
+
+
 def test_json_says_everything():
     document = json.loads(FORMATS[Format.JSON](report(WELL, CAUSE, SYMPTOM), Options()))
     assert document["root_causes"] == ["dns.cause"]
