@@ -72,6 +72,7 @@ def exported(exports: Exports | None, name: str) -> tuple[tuple[Evidence, ...], 
     title="DOCKER_HOST names an engine that answers",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/reference/cli/docker/#environment-variables",
+    upstream=("engine.tls",),
 )
 def docker_host(
     endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None, others: OtherEngines | None
@@ -112,7 +113,7 @@ def docker_host(
     title="The current context leads to an engine",
     severity=Severity.ERROR,
     docs=CONTEXTS,
-    upstream=("engine.client-config",),
+    upstream=("engine.client-config", "engine.tls"),
 )
 def context(
     endpoint: ChosenEndpoint,
@@ -182,7 +183,7 @@ def tls(endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None) -> 
                 "# the folder with ca.pem, cert.pem and key.pem, if it is not ~/.docker: export DOCKER_CERT_PATH=FOLDER",
             ),
         )
-    if endpoint.tls and ("WRONG_VERSION_NUMBER" in ping.outcome or "wrong version number" in ping.outcome):
+    if ping.outcome.startswith("plain HTTP"):
         where, unset = exported(exports, "DOCKER_TLS_VERIFY")
         return failed(
             f"{endpoint.url} speaks plain HTTP, and the client TLS",

@@ -6,7 +6,8 @@ from dockerdoctor.checks.endpoint import exported
 from dockerdoctor.checks.prerequisites import INSTALL, TROUBLE, of_this_host
 from dockerdoctor.checks.startup import CONFIG_ERRORS
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
-from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, Exports
+from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, Exports, OtherEngines
 from dockerdoctor.facts.engine import DaemonProcess, EngineApi, EngineVersion, Installed, Units, version_parts
 from dockerdoctor.model import Evidence, Finding, Severity
 
@@ -287,3 +288,33 @@ def cli(programs: Installed, ping: DaemonPing) -> Finding:
             fix=(command,),
         )
     return passed(f"{programs.docker} is the client")
+
+
+@check(
+    "engine.same-engine",
+    title="The containers are with the engine that the client talks to",
+    severity=Severity.WARNING,
+    docs="https://docs.docker.com/engine/manage-resources/contexts/",
+)
+def same_engine(endpoint: ChosenEndpoint, containers: Containers, others: OtherEngines) -> Finding:
+    """
+    Docker Desktop, a rootless engine and the system's each have images and containers of their own.
+
+    Why it matters: with the wrong one chosen, everything seems to have disappeared.
+    How to fix: choose the engine that has the containers.
+    """
+    seen = [Evidence(f"GET {endpoint.url}/containers/json", f"{len(containers.all)} containers")]
+    seen += [
+        Evidence(f"GET {url}/containers/json", f"{number} containers")
+        for url, number in zip(others.answering, others.containers, strict=False)
+        if number >= 0
+    ]
+    full = [url for url, number in zip(others.answering, others.containers, strict=False) if number > 0]
+    if containers.all or not full:
+        return passed(f"{endpoint.url} has {len(containers.all)} containers, and no other engine looks fuller", *seen)
+    return failed(
+        f"{endpoint.url} has no containers, and another engine at {full[0]} has some",
+        *seen,
+        cause=f"Two engines run here, and {endpoint.source} chooses the empty one.",
+        fix=(f"# to use the other one for now: export DOCKER_HOST={full[0]}",),
+    )

@@ -107,6 +107,7 @@ class OtherEngines:
     """Sockets other than the chosen one behind which an engine answers."""
 
     answering: tuple[str, ...]  # "unix:///run/user/1000/docker.sock"
+    containers: tuple[int, ...] = ()  # how many each of them has; -1 where it did not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,9 +381,18 @@ def _ping_tcp(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
         scheme = "https" if endpoint.tls else "http"
         reply = host.session().get(f"{scheme}://{address}:{port}/_ping", **options)  # type: ignore[arg-type]
     except (requests.RequestException, OSError) as no:
-        return DaemonPing("ok", answered=False, outcome=f"{type(no).__name__}: {no}"[:300])
+        outcome = f"{type(no).__name__}: {no}"[:300]
+        if endpoint.tls and _speaks_plainly(host, address, port):
+            outcome = "plain HTTP, where TLS was asked for"
+        return DaemonPing("ok", answered=False, outcome=outcome)
     headers = {k.lower(): v for k, v in reply.headers.items()}
     return _judge_ping(reply.status_code, headers, reply.content, time.monotonic() - began)
+
+
+def _speaks_plainly(host: Host, address: str, port: int) -> bool:
+    # A TLS server, told to speak plainly, says "400 Bad Request" at most.
+    reply = host.exchange(address, port, b"GET /_ping HTTP/1.0\r\n\r\n", 1.0)
+    return isinstance(reply, bytes) and reply.startswith(b"HTTP/1.") and b" 200 " in reply[:20]
 
 
 @probe(deadline=4)
@@ -399,4 +409,14 @@ def other_engines(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Oth
     )
     here = host.path(endpoint.socket_path).resolve() if endpoint.socket_path else None
     others = [s for s in usual if host.is_socket(s) and host.path(s).resolve() != here]
-    return OtherEngines(tuple(f"unix://{s}" for s in others if ping_unix(host, s, 1.0).answered))
+    found = [s for s in others if ping_unix(host, s, 1.0).answered]
+    return OtherEngines(tuple(f"unix://{s}" for s in found), tuple(_count_containers(host, s) for s in found))
+
+
+def _count_containers(host: Host, path: str) -> int:
+    try:
+        status, _, body = host.unix_http(path, "/containers/json?all=1", 1.0)
+        listed = json.loads(body)
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
+        return -1
+    return len(listed) if status == http.client.OK and isinstance(listed, list) else -1

@@ -149,7 +149,8 @@ def version_parts(version: str) -> tuple[int, ...]:
 PACKAGE_MANAGERS = ("apt-get", "dnf", "yum", "zypper", "apk", "pacman")
 
 
-@probe()
+# A second more than the program gets, so that the rest is known when that is slow.
+@probe(deadline=4)
 def installed(host: Host) -> Installed:
     """Find the programs; ask dockerd for its version, which it tells without starting anything."""
     dockerd = host.which("dockerd")

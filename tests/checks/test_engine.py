@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dockerdoctor.checks import endpoint, engine
+from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.endpoint import (
     ChosenEndpoint,
     ClientConfig,
@@ -119,7 +120,7 @@ TLS = replace(BY_ENV, tls=True, cert_path="/root/.docker")
         (HERE, "timeout", SKIP, "not reached over TCP"),
         (BY_ENV, "ok", PASS, "agree"),
         (BY_ENV, "HTTP 400: 'Client sent an HTTP request to an HTTPS server.'", FAIL, "speaks TLS"),
-        (TLS, "SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", FAIL, "speaks plain HTTP"),
+        (TLS, "plain HTTP, where TLS was asked for", FAIL, "speaks plain HTTP"),
         (TLS, "SSLError: CERTIFICATE_VERIFY_FAILED certificate has expired", FAIL, "expired"),
         (TLS, "OSError: Could not find a suitable TLS CA certificate bundle", FAIL, "CA certificate"),
         (TLS, "timeout", PASS, "agree"),
@@ -258,6 +259,21 @@ def test_client_api(asked, known, status, says):
     finding = engine.client_api.decide(known, exports)
     assert finding.status is status
     assert says in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "status"),
+    [
+        (0, NOBODY, PASS),
+        (0, OtherEngines(("unix:///a",), (0,)), PASS),
+        (0, OtherEngines(("unix:///a",), (-1,)), PASS),
+        (0, OtherEngines(("unix:///a",), (3,)), FAIL),
+        (1, OtherEngines(("unix:///a",), (3,)), PASS),
+    ],
+)
+def test_same_engine(mine, others, status):
+    containers = Containers(tuple(Container(str(n), f"c{n}", "busybox", "exited", "Exited (0)") for n in range(mine)))
+    assert engine.same_engine.decide(BY_CONTEXT, containers, others).status is status
 
 
 PROGRAMS = Installed("/usr/sbin/dockerd", "/usr/bin/docker", "", package_manager="apt-get")

@@ -64,6 +64,44 @@ def lazy_server(machine: Machine) -> None:
     machine.run("python3 /opt/lazy.py >/dev/null 2>&1 & sleep 0.5")
 
 
+CERTIFICATE = r"""
+mkdir -p /root/.docker; cd /root/.docker
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=lab \
+    -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null
+cp cert.pem ca.pem
+"""
+
+
+def plain_port(machine: Machine) -> None:
+    """An engine that speaks plain HTTP on a port too, and a user who uses that."""
+    machine.run(LOGIN + CERTIFICATE)
+    drop_in(machine, "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// -H tcp://127.0.0.1:2375\n")
+    machine.run("systemctl restart docker.service; echo export DOCKER_HOST=tcp://127.0.0.1:2375 >> /root/.profile")
+
+
+def tls_port(machine: Machine) -> None:
+    """An engine that speaks TLS on a port too, and a user who uses that."""
+    machine.run(LOGIN + CERTIFICATE)
+    where = "--tlscert /root/.docker/cert.pem --tlskey /root/.docker/key.pem --tlscacert /root/.docker/ca.pem"
+    drop_in(
+        machine,
+        f"[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// -H tcp://127.0.0.1:2376 --tlsverify {where}\n",
+    )
+    machine.run("systemctl restart docker.service; echo export DOCKER_HOST=tcp://127.0.0.1:2376 >> /root/.profile")
+    machine.run("echo export DOCKER_TLS_VERIFY=1 >> /root/.profile")
+
+
+def rootless_like(machine: Machine) -> None:
+    """A second engine with nothing in it, and a context for it; the system's has a container."""
+    machine.run("docker create busybox")
+    machine.run(
+        "nohup dockerd --host unix:///run/second.sock --data-root /var/lib/docker/second --exec-root /run/second "
+        "--pidfile /run/second.pid --bridge none --iptables=false --storage-driver vfs >/dev/null 2>&1 & "
+        "until docker -H unix:///run/second.sock version >/dev/null 2>&1; do sleep 0.1; done"
+    )
+    machine.run("docker context create second --docker host=unix:///run/second.sock")
+
+
 def desktop_context(machine: Machine) -> None:
     """Docker Desktop's context, after Docker Desktop."""
     machine.run("docker context create desktop-linux --docker host=unix:///root/.docker/desktop/docker.sock")
@@ -330,6 +368,33 @@ FAULTS: tuple[Fault, ...] = (
         inject="echo 'export DOCKER_HOST=\"unix:://var/run/docker.sock\"' >> /root/.profile",
         broken=LOGIN_PS,
         verify_fix=True,
+    ),
+    Fault(
+        id="remote-tls-mismatch:plain-port",
+        check="engine.tls",
+        setup=plain_port,
+        inject="echo export DOCKER_TLS_VERIFY=1 >> /root/.profile",
+        broken=LOGIN_PS,
+        verify_fix=True,
+    ),
+    Fault(
+        id="remote-tls-mismatch:tls-port",
+        check="engine.tls",
+        setup=tls_port,
+        inject="sed -i /TLS_VERIFY/d /root/.profile",
+        broken=LOGIN_PS,
+        cure="echo export DOCKER_TLS_VERIFY=1 >> /root/.profile",
+    ),
+    Fault(
+        id="two-docker-daemons",
+        check="engine.same-engine",
+        severity="warning",
+        # The second engine has no bridge to ask questions from.
+        doctor=("check", "--passive"),
+        setup=rootless_like,
+        inject="docker context use second",
+        broken="docker ps --all --quiet | grep -q .",
+        cure="docker context use default",
     ),
     Fault(
         id="client-api-too-new",
