@@ -142,7 +142,7 @@ def docker_chains(
     flush = managers.flushes if managers else ()
     culprit = later[0].name if later else "a firewall's restart or a script (`iptables -F`, `nft flush ruleset`)"
     return failed(
-        f"missing: {', '.join(gone)}",
+        f"Docker's firewall rules are gone: {', '.join(gone)}",
         *(Evidence("iptables-save", f"missing: {what}") for what in gone),
         *(Evidence("systemctl show", line) for line in who),
         *(Evidence(where, "flush ruleset: whoever loads this file deletes Docker's rules") for where in flush),
