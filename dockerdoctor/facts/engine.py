@@ -14,8 +14,8 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 
-# The newest API this doctor speaks: Engine 20.10's, which every engine since then still serves.
-OUR_API = "1.41"
+# The newest API this doctor speaks: Engine 25's. Engine 29 serves nothing older; older engines are asked in their own.
+OUR_API = "1.44"
 INFO_TIMEOUT = 4.0
 
 

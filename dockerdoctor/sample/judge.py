@@ -88,6 +88,8 @@ class BuildLog:
     def _note(self, line: str) -> None:
         if line.startswith("Step "):
             self.step, self.lines, self.steps = line, [], self.steps + 1
+        elif built := re.fullmatch(r"Successfully built ([0-9a-f]+)", line):
+            self.image = self.image or built.group(1)
         elif made := re.fullmatch(r" ---> ([0-9a-f]{12,64})", line):
             # The first step's image is the base, and a cached one is not this build's either.
             if self.steps > 1 and self.lines[-1:] != [CACHED]:

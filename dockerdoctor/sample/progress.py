@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext, suppress
+from io import StringIO
 from typing import TextIO
 
 from rich.console import Console
@@ -60,6 +61,8 @@ class LiveProgress(Progress):
         self.status.update(text)
 
 
-def progress_on(file: TextIO) -> Progress:
-    """Choose how to show progress there."""
+def progress_on(file: TextIO | None) -> Progress:
+    """Choose how to show progress there; Python has no standard error where the caller closed it."""
+    if file is None:
+        return Progress(StringIO())
     return LiveProgress(file) if file.isatty() else Progress(file)

@@ -473,18 +473,23 @@ class SampleRun:
             with contextlib.suppress(self.missing):
                 api.remove_container(one["Id"], force=True)
             gone.append(f"container {one['Id'][:12]}")
-        gone += self._remove_images(api)
+        if kept_by := self._remove_images(api):
+            return kept_by
         if left := api.containers(all=True, filters={"label": f"{LABEL}={self.id}"}):
             return failed(f"{len(left)} container is still there", cause="The engine did not remove it.")
+        if self.image and self.wishes.remove_image:
+            gone.append(f"image {source.IMAGE}")
         kept = "" if self.wishes.remove_image or not self.image else f"; {source.IMAGE} is kept"
         return passed(f"removed {', '.join(gone) or 'nothing: nothing was started'}{kept}")
 
-    def _remove_images(self, api: Any) -> list[str]:
+    def _remove_images(self, api: Any) -> Finding | None:
         """Remove the image if it is not wanted, what it replaced if that was ours, and what a failed build leaves."""
-        gone = []
         if self.image and self.wishes.remove_image:
-            api.remove_image(source.IMAGE, force=True)
-            gone.append(f"image {source.IMAGE}")
+            try:
+                api.remove_image(source.IMAGE)
+            except self.refusals as no:
+                cause = "Somebody else's container uses the image."
+                return failed(f"{source.IMAGE} was not removed: {self._said(no)}", cause=cause)
         if self.image and self.previous not in {"", self.image}:
             # Ours of an earlier run, untagged by this one's; refused where it is in use or has another tag.
             with contextlib.suppress(*self.refusals):
@@ -495,7 +500,7 @@ class SampleRun:
             for layer in reversed(self.build.layers):
                 with contextlib.suppress(*self.refusals):
                     api.remove_image(layer, noprune=True)
-        return gone
+        return None
 
 
 def _outcome(no: Exception) -> str:

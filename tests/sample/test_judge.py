@@ -82,7 +82,8 @@ def test_build_log_knows_what_this_build_made():
     log = heard(*STREAM)
     assert (log.steps, log.cached, log.layers, log.image) == (4, 1, ["fecc6407da66"], "")
     assert log.step == "Step 4/4 : RUN pip install -r requirements.txt"
-    assert heard({"aux": {"ID": "sha256:7c64"}}).image == "sha256:7c64"
+    assert heard({"aux": {"ID": "sha256:7c64"}}, {"stream": "Successfully built 7c64\n"}).image == "sha256:7c64"
+    assert heard({"stream": "Successfully built 7c64\n"}).image == "7c64"
 
 
 def test_build_log_gives_whole_lines():
