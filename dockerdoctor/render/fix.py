@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -24,7 +24,7 @@ from dockerdoctor.facts.upstreams import Candidate
 from dockerdoctor.fixes.dns import Ending, Tried, Verdict
 from dockerdoctor.render import Format
 from dockerdoctor.render.json import SCHEMA_VERSION, result
-from dockerdoctor.render.terminal import Options, as_text, root_cause, tame, tame_report
+from dockerdoctor.render.terminal import Options, as_text, root_cause, step_of_fix, tame, tame_report
 
 HEADS = {
     Ending.NOTHING_TO_DO: ("✓ Nothing to do", "bold green"),
@@ -74,7 +74,9 @@ def _plan(verdict: Verdict) -> Iterator[RenderableType]:
             yield Padding(_tried(tried), (0, 0, 0, 2))
     if verdict.diff:
         yield Text("The change:", style="bold")
-        yield Padding(Group(*(Text(line, style=DIFF_STYLES.get(line[:1], "")) for line in verdict.diff)), (0, 0, 0, 2))
+        for line in verdict.diff:
+            # In one piece: a broken line would no longer be a diff.
+            yield Text(f"  {line}", style=DIFF_STYLES.get(line[:1], ""), no_wrap=True, overflow="ignore")
     elif verdict.impact:
         yield Text(f"{verdict.path} names these servers already; dockerd has not read it yet.")
     if verdict.impact:
@@ -110,8 +112,7 @@ def _outcome(verdict: Verdict, options: Options) -> Iterator[RenderableType]:
         yield from root_cause(cause, verdict.causes, options)  # type: ignore[arg-type]  # there is one, or no cause
     if verdict.next:
         yield Text("To do it:" if verdict.ending is Ending.PLANNED else "What remains:", style="bold")
-        for step in verdict.next:
-            yield Padding(Text(step, style="dim" if step.startswith("#") else "cyan"), (0, 0, 0, 2))
+        yield from map(step_of_fix, verdict.next)
 
 
 def render_json(verdict: Verdict, options: Options) -> str:  # noqa: ARG001 - one signature for all formats

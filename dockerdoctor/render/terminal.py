@@ -171,14 +171,14 @@ def root_cause(root: Result, report: Report, options: Options) -> Iterator[Rende
         inner.append(Text("To fix it:" if not finding.impact else f"To fix it ({finding.impact}):", style="bold"))
         yield Padding(Group(*inner), (0, 0, 0, 2))
         # Not inside a padding, which would cut what is wider than the report.
-        yield from map(_step, finding.fix)
+        yield from map(step_of_fix, finding.fix)
         inner = []
     inner.append(Text.assemble((root.check.id, "dim"), ("  ", ""), (root.check.docs, "dim")))
     inner += _symptoms(report.symptoms_of(root.check.id), options)
     yield Padding(Group(*inner), (0, 0, 0, 2))
 
 
-def _step(step: str) -> RenderableType:
+def step_of_fix(step: str) -> RenderableType:
     """Show a command in one piece, however long: half of one would run when it is pasted."""
     if step.startswith("#"):
         return Padding(Text(step, style="dim"), (0, 0, 0, 4))

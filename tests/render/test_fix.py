@@ -57,3 +57,10 @@ def test_without_a_change_of_the_file_it_says_why_a_restart_helps():
 
 def test_a_terminal_is_not_obeying_the_host():
     assert "\x1b" not in render_text(replace(VERDICT, diff=("+\x1b[2J",), reason="\x1b]0;x\x07"), Options())
+
+
+def test_neither_commands_nor_the_diff_are_broken_into_lines():
+    long = "docker start " + " ".join(f"container-{n}" for n in range(30))
+    text = render_text(replace(VERDICT, next=(long,), diff=(f"+{long}",)), Options(width=80))
+    assert f"    {long}\n" in text
+    assert f"  +{long}\n" in text
