@@ -532,18 +532,18 @@ def unwritable(client: RedisClient, scene: Scene) -> Case | None:
                 f"or, if {name} is to stand alone: {run} REPLICAOF NO ONE"
             ),
         )
-    elif info.get("rdb_last_bgsave_status") == "err" and saves:
-        code, cause = "MISCONF", "It could not save its data to disk, and refuses writes until it can."
-        facts = ("rdb_last_bgsave_status", "save")
-        fix = (
-            f"# see why in its log: docker logs --tail 20 {name}; free space or correct the owner of its data folder",
-            f"{run} BGSAVE",
-        )
     elif info.get("aof_last_write_status") == "err":
         code, cause = "MISCONF", "It could not append to its log of commands on disk."
         facts = ("aof_last_write_status",)
         fix = (
             f"# see why in its log: docker logs --tail 20 {name}; free space or correct the owner of its data folder",
+        )
+    elif client.reply.startswith("-MISCONF") or (info.get("rdb_last_bgsave_status") == "err" and saves):
+        code, cause = "MISCONF", "It could not save its data to disk, and refuses writes until it can."
+        facts = ("rdb_last_bgsave_status", "save")
+        fix = (
+            f"# see why in its log: docker logs --tail 20 {name}; free space or correct the owner of its data folder",
+            f"{run} BGSAVE",
         )
     elif limit and info.get("maxmemory_policy") == "noeviction" and number("used_memory") >= limit:
         code, cause = "OOM", f"It may use {limit} bytes, uses {number('used_memory')}, and evicts nothing."
@@ -576,6 +576,6 @@ def case_of(client: RedisClient, scene: Scene) -> Case | None:
     if client.dial not in {"", "ok"}:
         alone = is_loopback(client.host) and app.network_mode != "host"
         return lonely_localhost(client, app, scene) if alone else unreached(client, app, scene)
-    if client.reply == "+PONG":
+    if client.reply.startswith(("+PONG", "-MISCONF")):
         return unwritable(client, scene)
     return unwelcome(client, scene) if client.reply else None

@@ -107,7 +107,8 @@ def greet(address: str, port: int, user: str, password: str, tls: bool) -> "dict
                     return said
             sock.sendall(command("PING"))
             said["reply"] = read_reply(sock)
-            if said["reply"] != "+PONG":
+            # A server that cannot save refuses even PING.
+            if not said["reply"].startswith(("+PONG", "-MISCONF")):
                 return said
             sock.sendall(command("INFO"))
             pairs = [line.partition(":") for line in read_reply(sock).splitlines()]

@@ -107,6 +107,8 @@ NAMES = "name-not-resolved"
         (told(rdb_last_bgsave_status="err"), BOTH, "writes-refused", "# see why"),
         (told(rdb_last_bgsave_status="err", save=""), BOTH, "", ""),
         (told(rdb_last_bgsave_status="err", save="60 1", **{"stop-writes-on-bgsave-error": "no"}), BOTH, "", ""),
+        (replace(told(rdb_last_bgsave_status="err"), reply="-MISCONF Redis is configured"), BOTH, "writes-refused", "# see why"),
+        (says("-MISCONF Redis is configured"), BOTH, "writes-refused", "# see why"),
         (told(aof_last_write_status="err"), BOTH, "writes-refused", "# see why"),
         (told(maxmemory="1000", maxmemory_policy="noeviction", used_memory="1000"), BOTH, "writes-refused", "# raise"),
         (told(maxmemory="1000", maxmemory_policy="allkeys-lru", used_memory="1000"), BOTH, "", ""),

@@ -168,6 +168,13 @@ def test_greeting(server):
     assert heard[0] == b"*3\r\n$4\r\nAUTH\r\n$3\r\nann\r\n$1\r\ns\r\n"
 
 
+def test_a_server_that_cannot_save_tells_its_state_though_it_refuses_to_ping(server):
+    port, _ = server(b"-MISCONF Redis is configured\r\n", b"$%d\r\n%s\r\n" % (len(INFO), INFO), SAVE, STOP)
+    said = greet("127.0.0.1", port, "", "", tls=False)
+    assert said["reply"].startswith("-MISCONF")
+    assert said["info"]["rdb_last_bgsave_status"] == "err"
+
+
 @pytest.mark.parametrize("reply", ["-NOAUTH Authentication required.", "-DENIED Redis is running in protected mode"])
 def test_turned_away(server, reply):
     port, _ = server(f"{reply}\r\n".encode())

@@ -216,7 +216,6 @@ FAULTS = (
         broken=as_configured("SET a b", "+OK"),
         inject="""
             docker exec redis redis-cli CONFIG SET save '3600 1'
-            docker exec redis redis-cli CONFIG SET dbfilename dump.rdb
             docker exec redis sh -c 'rm -f /data/dump.rdb; mkdir /data/dump.rdb; touch /data/dump.rdb/in-the-way'
             docker exec redis redis-cli BGSAVE
             sleep 1""",
