@@ -658,6 +658,7 @@ def published_on_loopback_only(containers: Containers) -> Finding:
         for b in c.ports
         if b.host_ip.startswith("127.")
         and any(w.container_port == b.container_port and not w.host_ip for w in c.wanted_ports)
+        and not any((w.container_port, w.host_ip) == (b.container_port, b.host_ip) for w in c.wanted_ports)
     ]
     if not unasked:
         return passed("ports answer on the addresses that were asked for")

@@ -246,6 +246,7 @@ def test_ipv6_localhost(address, binding, expected):
         (replace(WEB, ports=()), "skip"),
         (replace(WEB, ports=(replace(BINDING, host_ip="127.0.0.1"),)), "fail"),
         (replace(WEB, ports=(replace(BINDING, host_ip="127.0.0.1"),), wanted_ports=(replace(WANTED, host_ip="127.0.0.1"),)), "pass"),
+        (replace(WEB, ports=(BINDING, replace(BINDING, host_ip="127.0.0.1")), wanted_ports=(WANTED, replace(WANTED, host_ip="127.0.0.1"))), "pass"),
     ],
 )  # fmt: skip
 def test_published_on_loopback_only(container, expected):
