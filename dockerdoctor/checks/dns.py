@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 
 from dockerdoctor.checks.dns_answers import (
@@ -12,6 +13,7 @@ from dockerdoctor.checks.dns_answers import (
     both,
     dark,
     given,
+    judged,
     line_of,
     matrix,
     outcome,
@@ -20,6 +22,7 @@ from dockerdoctor.checks.dns_answers import (
     works,
 )
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
+from dockerdoctor.facts.containers import Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import ContainerResolvers, HostDns, HostResolver, is_loopback
 from dockerdoctor.facts.inside import Inside
@@ -76,9 +79,9 @@ def resolv_conf(resolver: HostResolver, dns: HostDns) -> Finding:
     title="The host's own nameservers answer",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/engine/daemon/troubleshoot/",
-    upstream=("dns.resolv-conf",),
+    upstream=("dns.resolv-conf", "network.subnet-overlap"),
 )
-def host_resolves(resolver: HostResolver, dns: HostDns) -> Finding:
+def host_resolves(resolver: HostResolver, dns: HostDns, networks: Networks | None) -> Finding:
     """
     The daemon pulls images with the host's resolver; "dns" in daemon.json is for containers only.
 
@@ -101,7 +104,17 @@ def host_resolves(resolver: HostResolver, dns: HostDns) -> Finding:
         *lines,
         cause=cause + " The daemon looks up registries with it, and “dns” in daemon.json does not change that.",
         fix=(f"# write a nameserver that answers into {resolver.etc.path}, or repair the one it names",),
+        because=None if networks and any(swallowed(s, networks) for s in servers) else ("dns.resolv-conf",),
     )
+
+
+def swallowed(server: str, networks: Networks) -> bool:
+    """Whether a Docker network claims a nameserver's address, so that questions to it never leave the host."""
+    try:
+        address = ipaddress.ip_address(server)
+        return any(address in ipaddress.ip_network(subnet) for n in networks.bridges for subnet in n.subnets)
+    except ValueError:
+        return False
 
 
 @check(
@@ -337,7 +350,7 @@ def stale_container(running: ContainerResolvers, inside: Inside, host: HostDns |
         *NO_CONNECTION,
     ),
 )
-def containers_resolve(inside: Inside) -> Finding:
+def containers_resolve(inside: Inside, config: DaemonJson | None) -> Finding:
     """
     The proof: a program in a new container asks for a name, on the default bridge and on a user-defined network.
 
@@ -347,7 +360,7 @@ def containers_resolve(inside: Inside) -> Finding:
     """
     if unasked := dark(inside):
         return unasked
-    sick = [v for v in inside.views if not works(a for s in v.nameservers for a in both(v, s))]
+    sick = [v for v in judged(inside, config) if not works(a for s in v.nameservers for a in both(v, s))]
     lines = [seen(v.said(s, "udp"), v.place) for v in inside.views for s in v.nameservers if v.said(s, "udp")] + [
         Evidence(f"getaddrinfo {x.name}, from the {v.place}", f"{x.outcome} after {x.seconds:.1f} s")
         for v in sick

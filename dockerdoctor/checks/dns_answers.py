@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dockerdoctor.checks.reach import manages_iptables
 from dockerdoctor.examine import unknown
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import FALLBACK, HostDns, HostResolver
-from dockerdoctor.facts.inside import Inside, View
+from dockerdoctor.facts.inside import BRIDGE, Inside, View
 from dockerdoctor.host import DnsAnswer
 from dockerdoctor.model import Evidence, Finding
 
@@ -93,6 +94,11 @@ def line_of(config: DaemonJson, key: str) -> str:
         if f'"{key}"' in line:
             return f"{config.path}:{number}"
     return config.path
+
+
+def judged(inside: Inside, config: DaemonJson | None) -> tuple[View, ...]:
+    """Places whose silence counts: rules made by hand cover the networks that their maker knows, and not the doctor's."""
+    return inside.views if manages_iptables(config) else tuple(v for v in inside.views if v.place == BRIDGE)
 
 
 def dark(inside: Inside) -> Finding | None:

@@ -11,6 +11,7 @@ from dockerdoctor.checks.dns_answers import (
     connected,
     dark,
     given,
+    judged,
     matrix,
     silent,
     works,
@@ -217,7 +218,7 @@ def forward_firewall(
     far = [s for s in servers if not routes.owns(s) and works(both(host, s))]
     if not far:
         return skipped("no nameserver beyond this host answers it")
-    for v in inside.views:
+    for v in judged(inside, config):
         asked = [s for s in far if both(v, s)]
         blocked = [s for s in asked if silent(both(v, s)) and all(a.outcome != "ECONNREFUSED" for a in both(v, s))]
         if not asked or blocked != asked:

@@ -225,6 +225,47 @@ def nft_drop(
 
 
 @check(
+    "network.input-drop",
+    title="The host's firewall lets containers answer the host",
+    severity=Severity.ERROR,
+    docs=FILTERING,
+)
+def input_drop(firewall: Firewall, networks: Networks, inside: Inside | None, moved: Moved | None) -> Finding:
+    """
+    What a container sends to the host itself, answers included, passes the hook input.
+
+    Why it matters: connections from the host to published ports, and through docker-proxy, never get an answer.
+    How to fix: accept established connections first, as every stateful firewall does.
+    """
+    network = default_bridge(networks)
+    if not network:
+        return skipped("no default bridge")
+    dead = [p for p in inside.published if p.source == "host" and p.outcome == "timeout"] if inside else []
+    # With nothing dead, rules are judged by what they let pass: the measurement has the last word.
+    if not dead:
+        return passed("containers answer the host")
+    gateway = next((g for g in network.gateways if ":" not in g), "")
+    answer = Packet(network.bridge, "", "tcp", 0, somebody(network), gateway, "ESTABLISHED", local=True)
+    found = [d for d in drops(firewall, "input", answer, moved) if d.sure and not d.chain.dockers][:1]
+    if not found:
+        return passed("no rule on the hook input drops what containers answer")
+    chain = found[0].chain
+    accept = (
+        f"nft insert rule {chain.family} {chain.table} {found[0].path[0]} ct state established,related accept"
+        if chain.backend == "nftables"
+        else f"{chain.backend} -I INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
+    )
+    return failed(
+        f"{chain.table} {' → '.join(found[0].path)} drops what containers answer the host: {found[0].text}",
+        *(Evidence(f"connect {p.target}, from the host", p.outcome) for p in dead),
+        *shown(tuple((network.bridge, d) for d in found)),
+        cause="The firewall lets the host ask, and drops the answers: it does not accept established connections.",
+        fix=(accept, "# and in the configuration of your firewall, so that it lasts"),
+        impact="none",
+    )
+
+
+@check(
     "network.iptables-split",
     title="Rules live in one backend of iptables only",
     severity=Severity.ERROR,

@@ -235,6 +235,7 @@ def egress(
         "network.forward-drop",
         "network.iptables-split",
         "network.nft-drop",
+        "network.input-drop",
         "network.conntrack",
     ),
 )

@@ -80,10 +80,10 @@ NETWORKS = Networks(
         (dns.resolv_conf, (resolver(), host(said("127.0.0.1", "ECONNREFUSED", "ECONNREFUSED"))), FAIL, "names no"),
         (dns.resolv_conf, (resolver(), host(said("127.0.0.1"))), PASS, "answers"),
         (dns.resolv_conf, (resolver(problem="EACCES"), host()), UNKNOWN, "cannot be read"),
-        (dns.host_resolves, (resolver(UP), host(said(UP, "NXDOMAIN", "timeout"))), PASS, UP),
-        (dns.host_resolves, (resolver(UP), host(said(UP, "timeout", "timeout"))), FAIL, "timeout"),
-        (dns.host_resolves, (resolver(UP), host(said(UP, "REFUSED", "closed"))), FAIL, "REFUSED"),
-        (dns.host_resolves, (resolver(DEAD, UP), host(said(DEAD, "timeout", "timeout"), said(UP))), PASS, UP),
+        (dns.host_resolves, (resolver(UP), host(said(UP, "NXDOMAIN", "timeout")), None), PASS, UP),
+        (dns.host_resolves, (resolver(UP), host(said(UP, "timeout", "timeout")), None), FAIL, "timeout"),
+        (dns.host_resolves, (resolver(UP), host(said(UP, "REFUSED", "closed")), None), FAIL, "REFUSED"),
+        (dns.host_resolves, (resolver(DEAD, UP), host(said(DEAD, "timeout", "timeout"), said(UP)), None), PASS, UP),
         (dns.loopback_in_daemon_json, (config(), None), SKIP, "no nameservers"),
         (dns.loopback_in_daemon_json, (config(UP), None), PASS, UP),
         (
@@ -224,9 +224,9 @@ NETWORKS = Networks(
             PASS,
             UP,
         ),
-        (dns.containers_resolve, (inside(said(UP)),), PASS, "default bridge and the user network"),
-        (dns.containers_resolve, (inside(said(UP, "SERVFAIL", "SERVFAIL")),), FAIL, "the default bridge"),
-        (dns.containers_resolve, (inside(said(UP), user=()),), FAIL, "the user network"),
+        (dns.containers_resolve, (inside(said(UP)), None), PASS, "default bridge and the user network"),
+        (dns.containers_resolve, (inside(said(UP, "SERVFAIL", "SERVFAIL")), None), FAIL, "the default bridge"),
+        (dns.containers_resolve, (inside(said(UP), user=()), None), FAIL, "the user network"),
     ],
 )
 def test_verdict(one, facts, status, words):
@@ -277,4 +277,4 @@ def test_a_probe_container_that_could_not_start_is_no_dns_fault():
     dark = Inside(
         View("host"), View("default bridge", error="no space left"), View("user network", error="no space left")
     )
-    assert dns.containers_resolve.decide(dark).status is UNKNOWN
+    assert dns.containers_resolve.decide(dark, None).status is UNKNOWN

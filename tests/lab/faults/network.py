@@ -443,4 +443,16 @@ END
         broken="docker network create new && docker network rm new",
         cure=settings(**{"default-address-pools": [{"base": "10.210.0.0/16", "size": 24}]}),
     ),
+    Fault(
+        "net-host-gateway-blocked:answers",
+        check="network.input-drop",
+        setup="docker run -d --name web -p 8080:80 busybox sh -c 'mkdir /w; echo hello > /w/index.html; httpd -f -h /w'",
+        # A firewall without the usual "established" rule.
+        inject="""iptables -P INPUT DROP
+            iptables -A INPUT -i lo -j ACCEPT
+            iptables -A INPUT -i host0 -j ACCEPT""",
+        broken="sleep 1; curl -sf -m 3 http://127.0.0.1:8080",
+        with_=("ports.published-unanswered",),
+        verify_fix=True,
+    ),
 )
