@@ -5,6 +5,7 @@ from __future__ import annotations
 from dockerdoctor.checks.reach import NETWORK_TROUBLE
 from dockerdoctor.examine import check, failed, passed, unknown
 from dockerdoctor.facts.inside import Inside
+from dockerdoctor.facts.probe_container import NO_PYTHON
 from dockerdoctor.model import Evidence, Finding, Severity
 
 
@@ -35,6 +36,8 @@ def start(inside: Inside) -> Finding:
         return passed(f"a container started on the {' and the '.join(v.place for v in inside.views)}")
     lines = tuple(Evidence(f"docker run, on the {v.place}", v.error) for v in (inside.bridge, inside.user))
     message = inside.bridge.error
+    if message == NO_PYTHON:
+        return unknown(f"no container could be asked: {message}", how="docker pull python:3.13-slim")
     if message.startswith("no answer within"):
         return unknown(f"the probe containers did not answer: {message}", *lines)
     if NETWORK_TROUBLE.search(message):

@@ -24,6 +24,7 @@ from dockerdoctor.web import HUB
 DEADLINE = 8.0
 # Removing takes a quarter of a second; an engine that needs longer than this is left to the next run's sweep.
 CLOSING = 3.0
+NO_PYTHON = "this engine cannot borrow this host's Python, and no local image has one"
 ANSWER_WITHIN = 2.5  # seconds that the questions get
 LISTEN_PORT = 8080  # inside the container; any would do
 CONTAINER_LIFE = 7  # seconds after which a container that nobody stopped ends by itself
@@ -101,10 +102,7 @@ class Lab:
             for tag in listed.get("RepoTags") or ():
                 if tag.rpartition("/")[2].startswith("python:"):
                     return tag, "python3", []
-        raise Unmeasured(
-            "this engine cannot borrow this host's Python, and no local image has one",
-            how="docker pull python:3.13-slim",
-        )
+        raise Unmeasured(NO_PYTHON, how="docker pull python:3.13-slim")
 
     def ask(
         self,
