@@ -212,7 +212,6 @@ def iptables_off(
             *by_hand,
             f'# these last until the next boot; for good, take "iptables": false out of {config.path} and restart dockerd',
         ),
-        impact="none",
     )
 
 
@@ -273,7 +272,6 @@ def masquerade(
             *(f"iptables -t nat -A POSTROUTING -s {ipv4(n)} ! -o {n.bridge} -j MASQUERADE" for n in bare),
             *(('# for good: take "ip-masq": false out of the daemon\'s configuration and restart it',) if off else ()),
         ),
-        impact="none",
     )
 
 

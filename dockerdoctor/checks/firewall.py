@@ -141,7 +141,6 @@ def forward_drop(
         *shown(blocked),
         cause=f"A rule of {owner} comes before Docker's, and drops packets of containers.",
         fix=(*let_pass(blocked), *lasting),
-        impact="none",
     )
 
 
@@ -220,7 +219,6 @@ def nft_drop(
             f"nft insert rule {chain} oifname '{bridges}' ct status dnat accept",
             "# put the same lines into the file that makes this chain, or they are gone at its next reload",
         ),
-        impact="none",
     )
 
 
@@ -261,7 +259,6 @@ def input_drop(firewall: Firewall, networks: Networks, inside: Inside | None, mo
         *shown(tuple((network.bridge, d) for d in found)),
         cause="The firewall lets the host ask, and drops the answers: it does not accept established connections.",
         fix=(accept, "# and in the configuration of your firewall, so that it lasts"),
-        impact="none",
     )
 
 
@@ -300,7 +297,6 @@ def iptables_split(
             *let_pass(blocked),
             "# look at what else is left there (iptables-legacy-save), and choose one: update-alternatives --config iptables",
         ),
-        impact="none",
     )
 
 
@@ -341,7 +337,6 @@ def bridge_filter(firewall: Firewall, networks: Networks, kernel: Forwarding, co
         *(Evidence(d.chain.label, d.text) for _, d in struck),
         cause="br_netfilter sends bridged packets through FORWARD, which drops them.",
         fix=(*(f"iptables -I FORWARD -i {n.bridge} -o {n.bridge} -j ACCEPT" for n, _ in struck), *handmade),
-        impact="none",
     )
 
 

@@ -75,7 +75,6 @@ def ip_forward(kernel: Forwarding, networks: Networks, routes: Routes, config: D
         cause="The kernel does not forward packets"
         + (f": {settings[-1].path}, line {settings[-1].line}, turns it off." if settings else "; Docker had it on."),
         fix=(*(f"sysctl -w {key}=1" for key in keys), *lasting(settings, keys)),
-        impact="none",
     )
 
 
@@ -211,7 +210,6 @@ def bridge_address(networks: Networks, routes: Routes) -> Finding:
             for n, address in bare
             for command in (f"ip address add {address} brd + dev {n.bridge}", f"ip link set {n.bridge} up")
         ],
-        impact="none",
     )
 
 
@@ -272,7 +270,7 @@ def mtu(
             *(narrow if not culprits else (f"# or give Docker's networks the uplink's MTU, {limit}",)),
             *(() if culprits else (clamp,)),
         ),
-        impact="none" if culprits else "TCP adapts at once; other protocols need the MTU, and with it a restart",
+        impact="" if culprits else "TCP adapts at once; other protocols need the MTU, and with it a restart",
     )
 
 
