@@ -11,7 +11,7 @@ from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.engine import Units
 from dockerdoctor.facts.inside import Exchange, Inside
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting
-from dockerdoctor.facts.registry import Registries, Registry
+from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Registries, Registry
 from dockerdoctor.model import Evidence, Finding, Severity
 from dockerdoctor.web import parse_proxy, split_port
 
@@ -555,7 +555,7 @@ def no_proxy(settings: ProxySettings, registries: Registries, units: Units | Non
 
 
 def _own_http(registry: Registry) -> bool:
-    return registry.around_by.upper().startswith("HTTP_PROXY IN THE DAEMON")
+    return registry.around_by.upper() == f"HTTP_PROXY in {OWN_ENVIRONMENT}".upper()
 
 
 @check(

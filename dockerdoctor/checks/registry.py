@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.registry import Registries, Registry, registry_of
@@ -376,6 +376,8 @@ def hub(registries: Registries, containers: Containers | None, routes: Routes | 
         good = next(r for r in registries.all if r.role in {"mirror", "hub"} and r.serves)
         return passed(f"{good.name} serves", *all_seen(good))
     group = [r for r in registries.all if r.role in {"mirror", "hub"}]
+    if any(r.secret_hidden for r in group):
+        return unknown("the daemon's proxy wants a password, which only root may read", how="# run as root")
     lines = tuple(line for r in group for line in all_seen(r))
     proxied = any(r.asked.via for r in group)
     if not registries.mirrors and not proxied:
@@ -439,6 +441,8 @@ def others_serve(registries: Registries) -> Finding:
     asked = [r for r in registries.all if r.role == "named"]
     if not asked:
         return skipped("nothing here names a registry other than Docker Hub")
+    if any(r.secret_hidden for r in asked):
+        return unknown("the daemon's proxy wants a password, which only root may read", how="# run as root")
     sick = [r for r in asked if not r.serves]
     lines = tuple(line for r in (sick or asked) for line in all_seen(r))
     if not sick:
@@ -470,6 +474,8 @@ def mirrors(registries: Registries, config: DaemonJson | None) -> Finding:
     """
     if not registries.mirrors:
         return skipped("no mirror is configured")
+    if any(r.secret_hidden for r in registries.mirrors):
+        return unknown("the daemon's proxy wants a password, which only root may read", how="# run as root")
     sick = [r for r in registries.mirrors if not r.serves]
     lines = tuple(line for r in (sick or registries.mirrors) for line in all_seen(r))
     if not sick:

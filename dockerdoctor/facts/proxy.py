@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -175,31 +176,37 @@ def raw_daemon(
         if info and _address(has) != _address(told[name]):
             env.pop(name.lower(), None)
             env[name] = _configured(host, config, name, told[name])
-            source = config.path if config and env[name] != told[name] else "GET /info"
+            in_file = config and env[name] != told[name] and HIDDEN not in told[name]
+            source = config.path if config and in_file else "GET /info"
     return {k: v for k, v in env.items() if v}, source
 
 
 def _address(value: str) -> str:
-    return value.rpartition("@")[2].strip("/")
+    return value.rpartition("://")[2].rpartition("@")[2].strip("/")
 
 
 def _configured(host: Host, config: DaemonJson | None, name: str, told: str) -> str:
-    """What daemon.json or a flag says, if it is what the engine reports."""
+    """What a file or a flag says, if it is what the engine reports; else that, without the user that it hides."""
     key = name.lower().replace("_", "-")
+    values: list[str] = []
     if config:
-        try:
-            proxies = json.loads(host.read(config.path)).get("proxies") or {}
-            values = [str(proxies.get(key, "")), *flag_values(config.flags, key)]
-        except (OSError, ValueError, AttributeError):
-            values = list(flag_values(config.flags, key))
-        for value in values:
-            if value and _address(value) == _address(told):
-                return value
-    return told.replace("xxxxx:xxxxx@", "").replace("xxxxx:***@", "") if _hidden(told) else told
+        values = list(flag_values(config.flags, key))
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            values.insert(0, str((json.loads(host.read(config.path)).get("proxies") or {}).get(key, "")))
+    if HIDDEN in told:
+        values += [raw for unit, raw in raw_units(host, None) if unit.name.upper() == name and not unit.ignored]
+    same = [v for v in values if v and _address(v) == _address(told)]
+    return same[-1] if same else re.sub(rf"{HIDDEN}:[^@]*@", "", told)
 
 
-def _hidden(told: str) -> bool:
-    return "xxxxx" in told
+# What GET /info shows in place of a user name and a password.
+HIDDEN = "xxxxx"
+
+
+def hidden_secrets(info: EngineInfo | None, env: Mapping[str, str]) -> frozenset[str]:
+    """Proxies in force whose password is not known to us: that they refuse us says nothing."""
+    told = [t for t in (info.http_proxy, info.https_proxy) if HIDDEN in t] if info else []
+    return frozenset(v for v in env.values() if "@" not in v and any(_address(t) == _address(v) for t in told))
 
 
 def raw_client(host: Host, client: ClientConfig | None, endpoint: ChosenEndpoint) -> dict[str, str]:
@@ -434,14 +441,8 @@ def proxy_trials(
     raw += [s.value for s in settings.dockerfile if s.kind != "NO_PROXY"]
     gateway = next((g for n in (networks.all if networks else ()) if n.name == "bridge" for g in n.gateways), "")
     values = list(dict.fromkeys(raw))
-    hidden = {
-        v
-        for v in values
-        if info and any(_hidden(t) and _address(t) == _address(v) for t in (info.http_proxy, info.https_proxy))
-    }
-    tried = at_once(
-        [partial(try_proxy, host, v, gateway, hidden=v in hidden and "@" not in v) for v in values], PATIENCE
-    )
+    hidden = hidden_secrets(info, raw_daemon(host, process, info, config)[0])
+    tried = at_once([partial(try_proxy, host, v, gateway, hidden=v in hidden) for v in values], PATIENCE)
     return ProxyTrials(
         tuple(
             done or Trial(mask_url(v), asked=Attempt("", mask_url(v), "proxy", "timeout"))

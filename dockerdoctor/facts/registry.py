@@ -15,7 +15,7 @@ from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, ask
-from dockerdoctor.facts.proxy import proxy_variables, raw_client, raw_daemon, raw_known
+from dockerdoctor.facts.proxy import hidden_secrets, proxy_variables, raw_client, raw_daemon, raw_known
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 from dockerdoctor.web import (
@@ -45,6 +45,7 @@ ACCEPT = {
     "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json"
 }
 HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
+OWN_ENVIRONMENT = "the daemon's own environment"
 CERTS_D = "/etc/docker/certs.d"
 # OpenSSL's codes for "not yet valid" and "expired".
 OUT_OF_DATE = frozenset({9, 10})
@@ -68,6 +69,7 @@ class Registry:
     manifest: Attempt | None = None  # HEAD of a manifest: what a pull asks next
     misplaced: tuple[str, ...] = ()  # files below certs.d that would have verified it, where they are not read
     authorities: tuple[str, ...] = ()  # CA files that are read for it
+    secret_hidden: bool = False  # the proxy wants the password that the daemon has and we could not read
     clock_off: float = 0.0  # seconds that our clock is ahead of the server's, asked when a date did not fit
     fresh_authority: str = ""  # a local CA that verifies it, but was added after the daemon had started
 
@@ -139,7 +141,8 @@ class Registries:
     @property
     def sick(self) -> tuple[Registry, ...]:
         """Those of them that do not serve; Docker Hub itself only where no mirror stands for it."""
-        return tuple(r for r in self.needed if not r.serves and not (r.role == "hub" and self.mirrors))
+        sick = (r for r in self.needed if not r.serves and not r.secret_hidden)
+        return tuple(r for r in sick if not (r.role == "hub" and self.mirrors))
 
 
 def registry_of(image: str) -> str:
@@ -169,7 +172,12 @@ class Way:
     host: Host
     bundle: str
     started: float
+    hidden: frozenset[str]  # proxies whose password could not be read
     refuses: Callable[[str], str]  # the daemon's own words for one registry's certificate; empty when it takes it
+
+    def unheard(self, attempt: Attempt) -> bool:
+        """Whether a proxy refused us where it may serve the daemon."""
+        return attempt.layer == "proxy" and attempt.status == 407 and attempt.via in self.hidden
 
     def proxy(self, url: str) -> Proxy | str | None:
         """The proxy for a URL; None for the direct way, or what is wrong with its setting."""
@@ -220,6 +228,8 @@ def examine(way: Way, registry: Registry) -> Registry:
     trust = way.trust(authorities) if secure and not insecure else None
     asked = way.ask(url, trust)
     registry = replace(registry, asked=asked, insecure=insecure or not secure, authorities=authorities)
+    if way.unheard(asked):
+        return replace(registry, asked=asked, secret_hidden=True)
     if insecure and not asked.answered:
         # The daemon falls back to plain HTTP for these.
         plain = way.ask(url.replace("https:", "http:", 1), None)
@@ -253,8 +263,8 @@ def _other_ways(way: Way, registry: Registry, trust: ssl.SSLContext | None) -> R
     if registry.asked.layer not in {"name", "connect"}:
         return registry
     scheme = urlsplit(url).scheme.upper()
-    # For HTTPS the other variable's proxy will do as well: this is what people forget.
-    ranked = sorted(way.known, key=lambda item: item[0].upper() != f"{scheme}_PROXY")
+    # The daemon's own first: HTTP_PROXY's will do for HTTPS as well, and setting both is what people forget.
+    ranked = sorted(way.known, key=lambda item: (item[2] != OWN_ENVIRONMENT, item[0].upper() != f"{scheme}_PROXY"))
     tried: set[str] = set()
     for name, value, source in ranked:
         proxy = parse_proxy(value)
@@ -363,7 +373,7 @@ def registries(
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     env, _ = raw_daemon(host, process, info, config)
-    known = [(k, v, "the daemon's own environment") for k, v in env.items()] + raw_known(host)
+    known = [(k, v, OWN_ENVIRONMENT) for k, v in env.items()] + raw_known(host)
     known += [
         (CLIENT_NAMES.get(k, k), v, client.path if client else "")
         for k, v in raw_client(host, client, endpoint).items()
@@ -375,6 +385,7 @@ def registries(
         host,
         next((b for b in BUNDLES if host.exists(b)), ""),
         process.started if process else 0.0,
+        frozenset(p.masked for v in hidden_secrets(info, env) if isinstance(p := parse_proxy(v), Proxy)),
         partial(_daemons_word, host, endpoint, ping),
     )
     mirrors = [
