@@ -1,0 +1,197 @@
+"""One row for each verdict on registries."""
+
+from dataclasses import replace
+
+import pytest
+
+from dockerdoctor.checks import registry as checks
+from dockerdoctor.facts.containers import Container, Containers
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.facts.registry import Registries, Registry
+from dockerdoctor.facts.routes import Route, Routes
+from dockerdoctor.model import Status
+from dockerdoctor.web import Attempt, Certificate
+
+PASS, FAIL, SKIP, UNKNOWN = Status.PASS, Status.FAIL, Status.SKIP, Status.UNKNOWN
+ONLINE = Routes((Route("0.0.0.0/0", "eth0", "10.0.0.1"),), ())
+OFFLINE = Routes((), ())
+
+
+def info(**changes):
+    empty = EngineInfo(
+        "", "/var/lib/docker", "overlay2", (), "", "", "", (), (), live_restore=False, debug=False, logging_driver="",
+        cgroup_driver="", cgroup_version="", default_runtime="", runtimes=(), labels=(), warnings=(),
+        containers_running=0, swarm="", experimental=False, address_pools=(),
+    )  # fmt: skip
+    return replace(empty, **changes)
+
+
+def container(name, image):
+    return Containers((Container("0" * 64, name, image, "running", "Up"),))
+
+
+def HTTP(status, *headers, via="", url="https://reg.test/v2/", body=""):  # noqa: N802 - an answer's kind
+    return Attempt(url, via, "http", "ok", status, headers, body)
+
+
+def stopped(layer, outcome, *, via="", url="https://reg.test/v2/", **more):
+    return Attempt(url, via, layer, outcome, **more)
+
+
+def registry(role, name="reg.test", **changes):
+    return Registry(name, role, "a test", **{"asked": HTTP(200), **changes})
+
+
+REFUSED, NAMELESS = stopped("connect", "ECONNREFUSED"), stopped("name", "EAI_NONAME")
+HUB_DOWN = registry("hub", "docker.io", asked=NAMELESS)
+MIRROR = registry("mirror", "http://m.test")
+DEAD_MIRROR = registry("mirror", "http://d.test", asked=REFUSED)
+LEAF = Certificate("CN=reg", "CN=Corp CA", ("other.test",), "a", "b")
+
+
+def x509(code, *, role="named", chain=(LEAF,), **more):
+    asked = stopped("tls", "x509: no", verify_code=code, chain=chain)
+    return registry(role, asked=asked, **more)
+
+
+PLAIN = registry("named", "reg.test", asked=stopped("tls", "not TLS"), plain=HTTP(200, url="http://reg.test/v2/"))
+LIMITED = registry("mirror", manifest=HTTP(429, ("ratelimit-remaining", "0;w=21600"), ("retry-after", "60")))
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "words", "because"),
+    [
+        ((MIRROR,), PASS, "http://m.test serves", None),
+        ((DEAD_MIRROR, MIRROR), PASS, "http://m.test serves", None),
+        ((DEAD_MIRROR, registry("hub", "docker.io", asked=HTTP(401))), PASS, "docker.io serves", None),
+        ((HUB_DOWN,), FAIL, "docker.io its name does not resolve", ("dns.host-resolves",)),
+        ((replace(HUB_DOWN, asked=REFUSED),), FAIL, "refuses connections", ()),
+        # The mirror is how images are meant to come: what ails Docker Hub itself is beside the point.
+        ((DEAD_MIRROR, HUB_DOWN), FAIL, "http://d.test refuses connections", ()),
+        ((LIMITED, HUB_DOWN), FAIL, "HTTP 429 for a manifest", ("registry.rate-limit",)),
+        ((replace(HUB_DOWN, around=HTTP(401, via="http://p:1")),), FAIL, "no image", checks.MISSING_PROXY),
+        ((replace(HUB_DOWN, asked=stopped("proxy", "ECONNREFUSED", via="http://p:1")),), FAIL, "the proxy refuses", checks.PROXIES),
+        ((replace(HUB_DOWN, secret_hidden=True),), UNKNOWN, "only root", None),
+    ],
+)  # fmt: skip
+def test_hub(found, status, words, because):
+    said = checks.hub.decide(Registries(found), None, ONLINE)
+    assert (said.status, said.because) == (status, because)
+    assert words in said.summary
+
+
+def test_a_host_that_is_offline_on_purpose():
+    assert checks.hub.decide(Registries((HUB_DOWN,)), None, OFFLINE).status is SKIP
+    elsewhere = Registries((HUB_DOWN, registry("named")))
+    assert checks.hub.decide(elsewhere, container("web", "reg.test/app"), ONLINE).status is SKIP
+    assert checks.hub.decide(elsewhere, container("web", "busybox"), ONLINE).status is FAIL
+    # Told to ask a mirror, it is meant to reach that.
+    assert checks.hub.decide(Registries((DEAD_MIRROR, HUB_DOWN)), None, OFFLINE).status is FAIL
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ((MIRROR,), PASS),
+        ((DEAD_MIRROR, MIRROR), FAIL),
+        ((HUB_DOWN,), SKIP),
+    ],
+)
+def test_mirrors(found, status):
+    assert checks.mirrors.decide(Registries(found), None).status is status
+
+
+def test_a_dead_mirror_is_taken_out_of_the_file():
+    config = DaemonJson("/d.json", exists=True, settings={"registry-mirrors": ["http://d.test/", "http://m.test"]})
+    fix = checks.mirrors.decide(Registries((DEAD_MIRROR, MIRROR)), config).fix
+    assert '"http://d.test/"' in fix[0]
+    assert fix[-1] == "systemctl reload docker"
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ((MIRROR,), SKIP),
+        ((registry("named"),), PASS),
+        ((registry("named", asked=REFUSED),), FAIL),
+        ((registry("listed", asked=REFUSED),), SKIP),
+        ((PLAIN,), FAIL),
+    ],
+)
+def test_named(found, status):
+    assert checks.others_serve.decide(Registries(found)).status is status
+
+
+@pytest.mark.parametrize(
+    ("sick", "words"),
+    [
+        (x509(18), "self-signed"),
+        (x509(19), "unknown authority (CN=Corp CA)"),
+        (x509(20), "unknown authority (CN=Corp CA)"),
+        (x509(20, chain=(replace(LEAF, issuer_url="http://ca.test/ca.crt"),)), "does not send the intermediate"),
+        (x509(20, authorities=("/etc/docker/certs.d/reg.test/ca.crt",)), "does not send the intermediate"),
+        (x509(62), "is not for reg.test"),
+        (x509(62, chain=(replace(LEAF, names=()),)), "is not for reg.test"),
+        (x509(10), "expired on b"),
+        (x509(9), "is not valid yet"),
+        (x509(20, chain=()), "unknown authority"),
+        (registry("named", fresh_authority="/x.crt"), "after the daemon had started"),
+        (x509(18, role="listed"), "self-signed"),
+    ],
+)
+def test_certificate(sick, words):
+    said = checks.certificate.decide(Registries((MIRROR, sick)))
+    assert said.status is FAIL
+    assert words in said.summary
+    assert said.because == ()
+
+
+def test_what_explains_a_certificate():
+    lost = x509(20, misplaced=("/etc/docker/certs.d/reg/ca.crt",))
+    assert checks.certificate.decide(Registries((lost,))).because == ("registry.certs-d",)
+    said = checks.certs_d.decide(Registries((lost,)))
+    assert said.fix[-1] == "cp /etc/docker/certs.d/reg/ca.crt /etc/docker/certs.d/reg.test/ca.crt"
+    late = x509(9, clock_off=-90000.0)
+    assert checks.certificate.decide(Registries((late,))).because == ("registry.clock",)
+    assert "25 hours behind" in checks.clock.decide(Registries((late,))).summary
+
+
+def test_a_mirror_that_nobody_needs_is_no_error():
+    sick = x509(18, role="mirror")
+    for one in (checks.certificate, checks.certs_d, checks.clock, checks.rate_limit):
+        assert one.decide(Registries((sick, MIRROR))).status is PASS
+    assert checks.plain_http.decide(Registries((MIRROR,)), None).status is PASS
+
+
+CONFIG = "/etc/docker/daemon.json"
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "command"),
+    [
+        (None, "does not list it", "install -D"),
+        (DaemonJson(CONFIG, exists=False), "does not list it", "install -D"),
+        (DaemonJson(CONFIG, True, text='{"a": 1}', settings={"a": 1}), "does not list it", "sed -z"),
+        (DaemonJson(CONFIG, True, text="{}", settings={"insecure-registries": []}), "does not list it", "# add"),
+        (DaemonJson(CONFIG, True, text="{}", settings={"insecure-registries": ["x:1"]}), "does not list it", "sed -z"),
+        (DaemonJson(CONFIG, True, text="{}", settings={"insecure-registries": ["reg.test:81"]}), "'reg.test:81', which is not", "sed -i"),
+        (DaemonJson(CONFIG, True, text="{}", settings={"insecure-registries": ["http://reg.test"]}), "which is not", "sed -i"),
+        (DaemonJson(CONFIG, True, text="{}", settings={"insecure-registries": ["reg.test"]}), "has not read it", "systemctl reload"),
+    ],
+)  # fmt: skip
+def test_plain_http(config, words, command):
+    said = checks.plain_http.decide(Registries((PLAIN,)), config)
+    assert words in said.cause
+    assert said.fix[1].startswith(command)
+    assert said.fix[-1] == "systemctl reload docker"
+
+
+def test_rate_limit():
+    said = checks.rate_limit.decide(Registries((LIMITED, HUB_DOWN)))
+    assert "retry after 60 s" in said.summary
+    assert "Docker Hub is used up" in said.cause
+    other = registry("named", asked=HTTP(429))
+    assert "its own limit" in checks.rate_limit.decide(Registries((MIRROR, other))).cause
+    left = registry("hub", "docker.io", asked=HTTP(401), manifest=HTTP(200, ("ratelimit-remaining", "76;w=21600")))
+    assert "76" in checks.rate_limit.decide(Registries((left,))).summary

@@ -1,0 +1,89 @@
+"""One row for each verdict on space."""
+
+from dataclasses import replace
+
+import pytest
+
+from dockerdoctor.checks.storage import inodes, low_space, read_only, size, space
+from dockerdoctor.facts.storage import DiskUsage, Filesystem, Storage
+from dockerdoctor.model import Status
+
+GB, MB = 1 << 30, 1 << 20
+WELL = Filesystem(
+    "/var/lib/docker", "data root", "GET /info", "/", "ext4", "/dev/vda1", "", 100 * GB, 50 * GB, 45 * GB, 10**6, 10**5
+)
+RUN = Filesystem(
+    "/var/run/docker", "exec root", "default", "/run", "tmpfs", "tmpfs", "", 50 * MB, 40 * MB, 40 * MB, 10**5, 10**5
+)
+PASS, FAIL, UNKNOWN = Status.PASS, Status.FAIL, Status.UNKNOWN
+
+
+def disks(*more, **changes):
+    return Storage((replace(WELL, **changes), *more))
+
+
+@pytest.mark.parametrize(
+    ("check", "storage", "status", "words"),
+    [
+        (read_only, disks(), PASS, "writable"),
+        (read_only, disks(read_only=True), FAIL, "read-only filesystem"),
+        (read_only, disks(problem="EACCES"), UNKNOWN, "EACCES"),
+        (space, disks(), PASS, "50 GB free"),
+        (space, disks(free=0), FAIL, "0 B of 100 GB free"),
+        (space, disks(free=63 * MB), FAIL, "63 MB"),
+        (space, disks(free=65 * MB), PASS, "65 MB free"),
+        # A small tmpfs is small on purpose.
+        (space, disks(RUN), PASS, "50 GB free"),
+        (space, disks(replace(RUN, free=0)), FAIL, "exec root"),
+        (space, disks(size=0, free=0), PASS, "free"),
+        (space, disks(kind="squashfs", free=0), PASS, "free"),
+        (inodes, disks(), PASS, "100000 inodes free"),
+        (inodes, disks(inodes_free=3), FAIL, "3 of 1000000 inodes"),
+        (inodes, disks(inodes=0, inodes_free=0, kind="btrfs"), PASS, "btrfs makes inodes as needed"),
+        # Few in all, as on a small tmpfs, is not none left.
+        (inodes, disks(inodes=3000, inodes_free=400), PASS, "400 inodes free"),
+        (low_space, disks(), PASS, "50 GB of 100 GB free"),
+        (low_space, disks(free=4 * GB), FAIL, "only 4 GB"),
+        (low_space, disks(size=20 * GB, free=2 * GB), PASS, "2 GB of 20 GB"),
+        (low_space, disks(size=4000 * GB, free=6 * GB), PASS, "6 GB"),
+        (low_space, disks(size=400 * MB, free=100 * MB), PASS, "100 MB"),
+    ],
+)
+def test_verdict(check, storage, status, words):
+    said = check.decide(storage) if check is read_only else check.decide(storage, None)
+    assert said.status is status
+    assert words in said.summary
+
+
+def test_the_safest_comes_first_and_volumes_are_never_touched():
+    usage = DiskUsage(
+        asked=True,
+        build_cache=5 * MB,
+        dangling_images=1,
+        unused_images=2 * GB,
+        stopped_containers=7 * MB,
+        stopped_names=("old",),
+        unused_volumes=9 * GB,
+        volume_names=("data",),
+        logs=(("/var/lib/docker/containers/x/x-json.log", 3 * GB),),
+    )
+    fix = space.decide(disks(free=0), usage).fix
+    commands = [line for line in fix if not line.startswith("#")]
+    assert commands == [
+        "docker builder prune --force",
+        "docker image prune --force",
+        "docker container prune --force",
+        "truncate --size 0 /var/lib/docker/containers/x/x-json.log",
+    ]
+    assert any("old" in line for line in fix)
+    assert any("volumes hold data" in line for line in fix)
+
+
+def test_what_frees_nothing_is_not_offered():
+    said = space.decide(disks(free=0), DiskUsage(asked=True, stopped_containers=1, stopped_names=("a",)))
+    assert "docker builder prune --force" not in said.fix
+    assert space.decide(disks(free=0), DiskUsage(asked=True)).fix[0].startswith("# nothing of Docker's")
+
+
+def test_size():
+    assert [size(n) for n in (0, 2048, 3 << 20, 4 << 30, 5 << 40)] == ["0 B", "2 KB", "3 MB", "4 GB", "5.0 TB"]
