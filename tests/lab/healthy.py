@@ -3,6 +3,7 @@
 import json
 
 from tests.lab.fault import Healthy
+from tests.lab.faults.proxy import DROP_IN, RESTART, behind_proxy_with_password
 from tests.lab.machine import Machine
 
 # A container reaches the names and the network beyond the host.
@@ -83,6 +84,16 @@ CONTENT_WORKS = """
     done
     curl -sf --max-time 5 http://127.0.0.1:8086/ >/dev/null
 """
+
+
+def odd_proxy(machine: Machine) -> None:
+    """A proxy with a password, in both files, and NO_PROXY in odd but right forms."""
+    behind_proxy_with_password(machine)
+    machine.run("sed -i 's/NO_PROXY=[^\"]*/NO_PROXY=*.corp.test, .lab,192.0.2.0\\/24 ,localhost:80/' " + DROP_IN)
+    machine.run(
+        f"{RESTART}; install -D -o alice -m 600 .docker/config.json ~alice/.docker/config.json; chown alice ~alice/.docker"
+    )
+
 
 HEALTHY: tuple[Healthy, ...] = (
     Healthy(
@@ -177,6 +188,19 @@ HEALTHY: tuple[Healthy, ...] = (
         # Only the gateway is reachable; the proxy fetches from wherever it likes.
         "! docker run --rm busybox ping -c1 -W1 9.9.9.9 && "
         "docker run --rm busybox sh -c 'wget -qO- http://{gateway}:5000/v2/' && " + REACHES_OUT,
+    ),
+    Healthy(
+        # Pulls go past the proxy by a CIDR, as Go reads it; and a plain user cannot see the daemon's password.
+        "proxy-with-password-and-odd-no-proxy",
+        setup=odd_proxy,
+        works="! docker info | grep -q s3cret && docker pull -q hello-world",
+        user="alice",
+    ),
+    Healthy(
+        # A proxy that the shell has and Docker does not need, even if it is dead.
+        "shell-proxy",
+        works="docker pull -q hello-world",
+        env={"http_proxy": "http://{gateway}:9", "HTTPS_PROXY": "http://{gateway}:9", "NO_PROXY": "localhost"},
     ),
     Healthy(
         "rules-by-hand",
