@@ -269,7 +269,10 @@ class Survey:
 
     def heard(self, place: str, said: dict[str, Any]) -> None:
         """Note a place's answers, and keep its container until nobody needs it."""
-        self.views[place].set_result(view(place, said))
+        if said["interfaces"]:
+            self.views[place].set_result(view(place, said))
+        else:  # "bridge": "none", or a default network of that kind: its silence is as it should be
+            self.views[place].set_result(View(place, error="containers are given no interface there"))
         self.over.wait(DEADLINE)
 
     def on_host(self) -> None:

@@ -249,4 +249,22 @@ END
         """,
         works=REACHES_OUT,
     ),
+    Healthy(
+        "no-default-bridge",
+        machine={"daemon_json": {"bridge": "none"}},
+        setup="docker network create app",
+        works="docker run --rm --network app busybox ping -c1 -W2 {gateway}",
+    ),
+    # Ends that people chose, and a network that is closed on purpose.
+    Healthy(
+        "ended-containers",
+        setup="""
+            docker run -d --name killed busybox sleep 1000 && docker kill killed
+            docker run -d --name stopped busybox sleep 1000 && docker stop --time 1 stopped
+            docker run --name done --restart on-failure busybox true
+            docker network create --internal closed
+            docker run -d --name inside --network closed busybox sleep 1000
+        """,
+        works="docker exec inside true",
+    ),
 )
