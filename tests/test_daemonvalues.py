@@ -109,7 +109,7 @@ def test_files_that_are_not_there():
     settings = {"runtimes": {"x": {"path": "/x"}}}
     absent = [("runtimes.x", "/x")]
     assert not list(wrong_values(settings, OLD, absent))
-    assert [w.key for w in wrong_values(settings, NEW, absent)] == ["runtimes"]
+    assert not list(wrong_values(settings, NEW, absent))
     assert [w.key for w in wrong_values({**settings, "default-runtime": "x"}, OLD, absent)] == ["default-runtime"]
     assert not list(wrong_values({"tlscert": "/c"}, OLD, [("tlscert", "/c")]))
     assert [w.key for w in wrong_values({"seccomp-profile": "/p"}, OLD, [("seccomp-profile", "/p")])] == [

@@ -37,4 +37,4 @@ def wrong_values(settings: Settings, engine: Engine, absent: Iterable[tuple[str,
     """Try every rule on settings that the engine knows and whose types are right; `absent` names files that are not there."""
     for rule in RULES:
         yield from rule(settings, engine)
-    yield from daemon.files(settings, absent, engine)
+    yield from daemon.files(settings, absent)

@@ -163,22 +163,16 @@ def certificates(settings: Settings, _engine: Engine) -> Iterator[Wrong]:
         yield Wrong(asked, f"{asked} turns TLS on, and {' and '.join(lacking)} is missing", meant, how)
 
 
-def files(settings: Settings, absent: Iterable[tuple[str, str]], engine: Engine) -> Iterator[Wrong]:
-    """Files that settings name must exist; a runtime's only when it is the default, or the engine looks for all."""
+def files(settings: Settings, absent: Iterable[tuple[str, str]]) -> Iterator[Wrong]:
+    """Files that settings name must exist; of the runtimes the engine looks only for the default one."""
     tls = settings.get("tls") is True or settings.get("tlsverify") is not None
     for name, path in absent:
         key, _, runtime = name.partition(".")
         if key == "runtimes":
-            default = settings.get("default-runtime") == runtime
-            if default:
+            if settings.get("default-runtime") == runtime:
                 yield Wrong(
                     "default-runtime", f"default-runtime: {path} of the runtime {runtime!r} does not exist", REMOVE
                 )
-            # 26.1 looks for every runtime's program when it starts; 20.10 does not.
-            if engine >= (26,):
-                others = {n: v for n, v in settings["runtimes"].items() if n != runtime}
-                reason = f"runtimes: {path} of {runtime!r} does not exist"
-                yield Wrong("runtimes", reason, others or REMOVE)
         elif key == "seccomp-profile" or tls:
             yield Wrong(key, f"{key}: {path} does not exist", how=f"put the file {path} there, or take {key} out")
 

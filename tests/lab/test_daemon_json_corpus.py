@@ -157,6 +157,7 @@ STARTED = r"""
 {"validate": true}
 {"runtimes": {"x": {"path": "/usr/bin/runc", "runtimeArgs": ["-v"]}}, "default-runtime": "x"}
 {"runtimes": {"x": {"path": "/absent/runc"}}}
+{"runtimes": {"x": {"path": "/absent/runc", "runtimeArgs": ["-v"]}}}
 {"seccomp-profile": "/absent/profile.json"}
 {"seccomp-profile": "unconfined"}
 {"runtimes": {"runc": {"path": "runc"}}}
