@@ -194,8 +194,7 @@ def fix_dns_command(
     options = options_for(verbose=False, every=False)
 
     def agreed(plan: Verdict) -> bool:
-        if not yes:
-            typer.echo(plan_text(plan, options), err=True, nl=False)
+        typer.echo(plan_text(plan, options), err=True, nl=False)
         return yes or typer.confirm("Go ahead?", err=True)
 
     verdict = fix_dns(

@@ -336,6 +336,12 @@ class Host:
         """Every process, by number."""
         return tuple(sorted(int(n) for n in self.listdir("/proc", "[0-9]*") if n.isdigit()))
 
+    def ours(self, pid: int) -> bool:
+        """Whether a process runs on this host itself, and not in a container or a nested machine (pid_namespaces(7))."""
+        theirs, own = (self.text(f"/proc/{p}/status").partition("NSpid:")[2].partition("\n")[0] for p in (pid, "self"))
+        # One number for each namespace from ours down to the process's own; kernels before 4.1 show none.
+        return not own or len(theirs.split()) == len(own.split())
+
     def cmdline(self, pid: int) -> tuple[str, ...]:
         """The arguments of a process; empty when it is gone or a kernel thread."""
         raw = self.text(f"/proc/{pid}/cmdline")

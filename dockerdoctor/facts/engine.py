@@ -213,16 +213,7 @@ NO_DAEMON = frozenset({"--version", "-v", "--validate", "--help", "-h"})
 
 def _is_daemon(host: Host, pid: int) -> bool:
     arguments = host.cmdline(pid)  # none: it has ended meanwhile, or not begun
-    return bool(arguments) and not NO_DAEMON & set(arguments) and same_root(host, pid)
-
-
-def same_root(host: Host, pid: int) -> bool:
-    """Leave out a dockerd that runs in a container: its files are not ours."""
-    try:
-        theirs, ours = host.path(f"/proc/{pid}/ns/mnt").readlink(), host.path("/proc/self/ns/mnt").readlink()
-    except OSError:
-        return True  # not ours to see: without root every namespace looks alike
-    return theirs == ours or not host.text(f"/proc/{pid}/cgroup").count("/docker/")
+    return bool(arguments) and not NO_DAEMON & set(arguments) and host.ours(pid)
 
 
 UNIT_PROPERTIES = (

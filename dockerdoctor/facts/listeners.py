@@ -326,7 +326,10 @@ def listeners(
     udp = [x for file in ("udp", "udp6") for x in parse("udp", host.text(f"/proc/net/{file}"))]
     listening = (*tcp_of(host, "/proc/net"), *(x for x in udp if (x.protocol, x.port) in wanted))
     proxies = tuple(
-        p for pid in host.pids() if host.comm(pid) == "docker-proxy" if (p := proxy_of(pid, host.cmdline(pid)))
+        p
+        for pid in host.pids()
+        if host.comm(pid) == "docker-proxy" and host.ours(pid)
+        if (p := proxy_of(pid, host.cmdline(pid)))
     )
     inner = tuple(i for c in containers.running[:MAX_CONTAINERS] if (i := _inside(host, c, now)))
     known = frozenset(n.ip for c in containers.running for n in c.networks)

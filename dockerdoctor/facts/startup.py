@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from dockerdoctor.facts.daemon_json import StartFlags, flag_values
-from dockerdoctor.facts.engine import DaemonProcess, Units, same_root
+from dockerdoctor.facts.engine import DaemonProcess, Units
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import probe
 
@@ -110,7 +110,7 @@ def containerd(host: Host, process: DaemonProcess, start: StartFlags) -> Contain
     told = flag_values(process.arguments, "containerd")[-1:] if process.pid else (start.last("--containerd"),)
     address = "".join(told) or (own if host.exists(own) else "/run/containerd/containerd.sock")
     address = address.removeprefix("unix://")
-    pid = next((p for p in host.pids() if host.comm(p) == "containerd" and same_root(host, p)), 0)
+    pid = next((p for p in host.pids() if host.comm(p) == "containerd" and host.ours(p)), 0)
     state = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] if pid else []
     return Containerd(address, _greeting(host, address), pid, "".join(state))
 

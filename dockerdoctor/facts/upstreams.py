@@ -87,7 +87,7 @@ def _dnsmasq(host: Host) -> Iterator[Candidate]:
     """Read dnsmasq's files, and the options of those that run; see dnsmasq(8)."""
     files = [DNSMASQ_CONF, *(f"{folder}/{name}" for folder in DNSMASQ_FOLDERS for name in host.listdir(folder))]
     for pid in host.pids():
-        if host.comm(pid) == "dnsmasq":
+        if host.comm(pid) == "dnsmasq" and host.ours(pid):
             options = _options(host.cmdline(pid)[1:])
             yield from dnsmasq_servers(host, options, f"dnsmasq (process {pid})")
             files += [value for key, value in options if key == "conf-file"]

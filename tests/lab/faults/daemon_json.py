@@ -63,8 +63,8 @@ SYNTAX = (
         STARTS_AGAIN,
         verify_fix=True,
     ),
-    broken_start("daemon-json-empty", "empty", "", machine={"daemon_json": "{}"}),
-    broken_start("daemon-json-empty:blank", "empty", " \n\n", machine={"daemon_json": "{}"}),
+    broken_start("daemon-json-empty", "empty", ""),
+    broken_start("daemon-json-empty:blank", "empty", " \n\n"),
     broken_start("daemon-json-bom", "encoding", "\ufeff{" + MIRROR + "}\n"),
     Fault(
         "daemon-json-bom:utf-16",
