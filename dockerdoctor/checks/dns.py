@@ -24,9 +24,10 @@ from dockerdoctor.checks.dns_answers import (
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import ContainerResolvers, HostDns, HostResolver, is_loopback
-from dockerdoctor.facts.inside import Inside
+from dockerdoctor.facts.dns import EMBEDDED, ContainerResolvers, EmbeddedResolvers, HostDns, HostResolver, is_loopback
+from dockerdoctor.facts.inside import USER, Inside
 from dockerdoctor.model import Evidence, Finding, Severity
+from dockerdoctor.web import HUB
 
 
 @check(
@@ -295,7 +296,9 @@ def first_server_slow(
     docs=CONTAINER_DNS,
     upstream=("dns.host-resolves", "dns.server-dead", "dns.input-firewall", "dns.forward-firewall", *NO_CONNECTION),
 )
-def stale_container(running: ContainerResolvers, inside: Inside, host: HostDns | None) -> Finding:
+def stale_container(
+    running: ContainerResolvers, inside: Inside, host: HostDns | None, embedded: EmbeddedResolvers | None
+) -> Finding:
     """
     A container keeps the nameservers it was started with, whatever the host's are by now (moby/moby#42752).
 
@@ -312,6 +315,17 @@ def stale_container(running: ContainerResolvers, inside: Inside, host: HostDns |
         servers = tuple(dict.fromkeys((*c.own, *c.servers)))
         if not any(works(both(v, s)) for v in inside.views for s in servers):
             sick.append((c, servers))
+    deaf = deaf_resolvers(embedded, inside)
+    if deaf:
+        names = ", ".join(name for name, _ in deaf)
+        return failed(
+            f"the resolver of {names} gets no answers any more, while that of a new container does",
+            *(Evidence(f"A {HUB} @{EMBEDDED}, from {name}", outcome) for name, outcome in deaf),
+            *(Evidence(f"A {HUB} @{EMBEDDED}, from the {USER}", outcome(inside.user.said(EMBEDDED, "udp"))),),
+            cause="Docker's embedded resolver keeps the servers that were in force when the container was started.",
+            fix=(f"docker restart {' '.join(name for name, _ in deaf)}",),
+            impact="the container stops for a moment",
+        )
     if not sick:
         if running.unread:
             return unknown(f"the resolv.conf of {running.unread} containers cannot be read", how="# run as root")
@@ -330,6 +344,13 @@ def stale_container(running: ContainerResolvers, inside: Inside, host: HostDns |
         ),
         impact="the container stops for a moment" if restart else "",
     )
+
+
+def deaf_resolvers(embedded: EmbeddedResolvers | None, inside: Inside) -> tuple[tuple[str, str], ...]:
+    """Containers whose embedded resolver fails where a new container's does not."""
+    if not embedded or not works(inside.user.said(EMBEDDED, "udp")):
+        return ()
+    return tuple((name, said) for name, said in embedded.answers if said in {"timeout", "SERVFAIL", "REFUSED"})
 
 
 @check(

@@ -69,6 +69,7 @@ class Container:
     extra_hosts: tuple[str, ...] = ()
     wanted_ports: tuple[PortBinding, ...] = ()  # HostConfig.PortBindings: what it asks for, running or not
     log_driver: str = ""
+    resolv_conf_path: str = ""  # Docker's own copy, which the container cannot turn into a link to elsewhere
     runtime: str = ""  # "runc", "nvidia"; one with a network stack of its own is "runsc"
     created: str = ""
     finished: str = ""  # when it last ended
@@ -190,6 +191,7 @@ def _inspected(data: dict[str, Any], status: str) -> Container:
         extra_hosts=tuple(hostc.get("ExtraHosts") or ()),
         wanted_ports=_bindings(hostc.get("PortBindings")),
         log_driver=str((hostc.get("LogConfig") or {}).get("Type") or ""),
+        resolv_conf_path=str(data.get("ResolvConfPath") or ""),
         runtime=str(hostc.get("Runtime") or ""),
         created=str(data.get("Created") or ""),
         finished=str(state.get("FinishedAt") or ""),

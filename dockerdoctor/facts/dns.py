@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
+import json
 import re
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.containers import Container, Containers, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer, Host, failure_name
+from dockerdoctor.incontainer import ask
 from dockerdoctor.measure import Unmeasured, probe
 from dockerdoctor.web import HUB
 
@@ -86,6 +90,13 @@ class ContainerResolvers:
     unread: int = 0  # containers whose file could not be read, for want of root
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddedResolvers:
+    """What the resolver of each running container on a user-defined network says: (container, outcome)."""
+
+    answers: tuple[tuple[str, str], ...]
+
+
 def is_loopback(address: str) -> bool:
     """Whether an address means "this machine" to whoever uses it; not an address at all counts as no."""
     try:
@@ -140,17 +151,49 @@ MAX_CONTAINERS = 200
 
 @probe()
 def container_resolvers(host: Host, containers: Containers) -> ContainerResolvers:
-    """Read each running container's own file through /proc; only root may."""
+    """Read each running container's own file, in Docker's folder; only root may."""
     found: list[ContainerResolver] = []
     unread = 0
     for c in containers.running[:MAX_CONTAINERS]:
         if not c.inspected or c.network_mode in {"host", "none"} or c.network_mode.startswith("container:"):
             continue
-        text = host.text(f"/proc/{c.pid}/root/etc/resolv.conf")
+        text = host.text(c.resolv_conf_path) if c.resolv_conf_path else ""
         unread += not text
         servers = tuple(s for s in parse_resolv_conf(text)[0] if not is_loopback(s)) or external_servers(text)
         found.append(ContainerResolver(c.name, servers, c.dns, c.started))
     return ContainerResolvers(tuple(found), unread)
+
+
+# Each takes an interpreter's start; a fault of this kind shows in the first of them.
+MAX_ASKED = 12
+EMBEDDED = "127.0.0.11"
+
+
+@probe(deadline=6)
+def embedded_resolvers(host: Host, containers: Containers, networks: Networks) -> EmbeddedResolvers:
+    """Ask each from its container's own network namespace, since nobody else can; an internal network has no way out."""
+    if not host.is_root:
+        raise Unmeasured("the network of other containers is closed", how="run as root")
+    open_networks = {n.name for n in networks.bridges if not n.internal and n.name != "bridge"}
+    chosen = [
+        c
+        for c in containers.running
+        if c.pid
+        and any(a.network in open_networks for a in c.networks)
+        and all(a.network != "bridge" for a in c.networks)
+    ][:MAX_ASKED]
+    questions = json.dumps({"dns": {"servers": [EMBEDDED], "names": [HUB]}, "deadline": 2 * HOST_TIMEOUT})
+
+    def said(c: Container) -> str:
+        enter = ("nsenter", "--target", str(c.pid), "--net", "--", sys.executable, "-I", "-S", "-c")
+        done = host.run(*enter, inspect.getsource(ask), questions, timeout=4)
+        try:
+            return str(json.loads(done.out)["dns"][0]["outcome"])
+        except (ValueError, LookupError, TypeError):
+            return f"unable: {done.err.strip()[-100:]}"
+
+    with ThreadPoolExecutor(max(1, len(chosen))) as pool:
+        return EmbeddedResolvers(tuple(zip((c.name for c in chosen), pool.map(said, chosen), strict=True)))
 
 
 def external_servers(text: str) -> tuple[str, ...]:

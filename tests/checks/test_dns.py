@@ -7,7 +7,14 @@ import pytest
 from dockerdoctor.checks import dns, dns_paths
 from dockerdoctor.facts.containers import Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import ContainerResolver, ContainerResolvers, HostDns, HostResolver, ResolvConf
+from dockerdoctor.facts.dns import (
+    ContainerResolver,
+    ContainerResolvers,
+    EmbeddedResolvers,
+    HostDns,
+    HostResolver,
+    ResolvConf,
+)
 from dockerdoctor.facts.firewall import Firewall, Moved
 from dockerdoctor.facts.inside import Inside, View
 from dockerdoctor.facts.routes import Interface, Route, Routes
@@ -268,9 +275,20 @@ def running(servers, own=()):
     ],
 )
 def test_stale_container(containers, answers, status, fix):
-    finding = dns.stale_container.decide(containers, inside(*answers), host(said(UP)))
+    finding = dns.stale_container.decide(containers, inside(*answers), host(said(UP)), None)
     assert finding.status is status, finding
     assert finding.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("outcome", "user", "status"),
+    [("NXDOMAIN", None, PASS), ("SERVFAIL", None, FAIL), ("timeout", None, FAIL), ("SERVFAIL", (), PASS)],
+    ids=["answers", "refused", "silent", "new-ones-fail-too"],
+)
+def test_the_embedded_resolver_of_an_old_container(outcome, user, status):
+    embedded = EmbeddedResolvers((("web", outcome),))
+    finding = dns.stale_container.decide(running([UP]), inside(said(UP), user=user), host(said(UP)), embedded)
+    assert finding.status is status, finding
 
 
 def test_a_probe_container_that_could_not_start_is_no_dns_fault():

@@ -107,6 +107,16 @@ def resolver_on_host(m: Machine) -> None:
     m.run(daemon_dns("172.17.0.1"))
 
 
+def former_server(m: Machine) -> None:
+    """While the container starts, that server is the network's: the lab's own behind another address."""
+    for protocol in ("udp", "tcp"):
+        m.firewall(
+            *("PREROUTING", "-i", m.slot.link, "-d", DEAD, "-p", protocol, "--dport", "53"),
+            *("-j", "DNAT", "--to-destination", "{gateway}"),
+            table="nat",
+        )
+
+
 def network_changed(m: Machine) -> None:
     """The network's nameserver is another one by now; a container still has the old."""
     unreachable(m, DEAD)
@@ -242,20 +252,28 @@ FAULTS = (
         "dns.stale-container",
         network_changed,
         f"timeout 8 docker exec app nslookup {NAME}",
-        # While the container starts, that server is the network's: the lab's own behind another address.
         setup=lambda m: (
-            [
-                m.firewall(
-                    *("PREROUTING", "-i", m.slot.link, "-d", DEAD, "-p", p, "--dport", "53"),
-                    *("-j", "DNAT", "--to-destination", "{gateway}"),
-                    table="nat",
-                )
-                for p in ("udp", "tcp")
-            ],
+            former_server(m),
             m.run(f"""
                 echo 'nameserver {DEAD}' > /etc/resolv.conf
                 docker run -d --name app busybox sleep 1000"""),
         ),
         machine=KNOWN,
+        verify_fix=True,
+    ),
+    Fault(
+        "dns-stale-container-resolvconf:user-network",
+        "dns.stale-container",
+        network_changed,
+        f"timeout 8 docker exec app nslookup {NAME}",
+        setup=lambda m: (
+            former_server(m),
+            m.run(f"""
+                echo 'nameserver {DEAD}' > /etc/resolv.conf
+                docker network create net
+                docker run -d --name app --network net busybox sleep 1000"""),
+        ),
+        machine=KNOWN,
+        verify_fix=True,
     ),
 )
