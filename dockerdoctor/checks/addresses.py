@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from urllib.parse import urlsplit
 
 from dockerdoctor.checks.network import IPv4Network, net
-from dockerdoctor.checks.reach import RESTART, ipv4
+from dockerdoctor.checks.reach import RESTART, ipv4, is_address
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers, Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
@@ -71,7 +70,7 @@ def wanted_addresses(
         found |= dict.fromkeys(config.dns, f"nameserver in {config.path}")
     if info:
         found |= {proxy_address(u): "the daemon's proxy" for u in (info.http_proxy, info.https_proxy) if u}
-    return {a: what for a, what in found.items() if re.fullmatch(r"[0-9.]+", a) and not routes.owns(a)}
+    return {a: what for a, what in found.items() if is_address(a) and not routes.owns(a)}
 
 
 def free_ranges(taken: Iterable[str]) -> Iterator[IPv4Network]:
@@ -100,8 +99,8 @@ def subnet_overlap(
     Why it matters: a part of your network answers neither this host nor its containers: "no route to host".
     How to fix: move the Docker network to a range that no route of this host covers.
     """
-    if not networks.bridges:
-        return skipped("no network of the bridge driver")
+    if why := networks.not_here:
+        return skipped(why)
     needed = wanted_addresses(resolver, routes, config, info)
     members = {a.ip for c in containers.all for a in c.networks} if containers else set()
     struck: list[tuple[Network, str, Evidence]] = []
@@ -188,16 +187,21 @@ def address_pools(
     Why it matters: no further network can be made ("could not find an available, non-overlapping IPv4 address pool").
     How to fix: remove networks that nobody uses, or give Docker a wider pool that no route covers.
     """
-    pools = info.address_pools or DEFAULT_POOLS
+    # Pools of IPv6 are a matter of their own; where there are no others, the default ones for IPv4 stay in place.
+    pools = tuple((base, size) for base, size in info.address_pools if ":" not in base) or DEFAULT_POOLS
     own = [net(ipv4(n)) for n in networks.bridges if ipv4(n)]
     foreign = [net(r.destination) for r in foreign_routes(networks, routes)]
-    pooled = [s for base, size in pools if ":" not in base for s in islice(net(base).subnets(new_prefix=size), ENOUGH)]
+    pooled = [s for base, size in pools for s in islice(net(base).subnets(new_prefix=size), ENOUGH)]
     free = sum(not any(s.overlaps(u) for u in (*own, *foreign)) for s in pooled)
     said = inside.user.error if inside else ""
     exhausted = any(e in said for e in POOL_ERRORS)
     if not exhausted and (free or (inside and inside.user.asked)):
         return passed(f"{free} networks are free in the address pools")
-    bases = ", ".join(f"{base} in /{size}" for base, size in pools) if info.address_pools else "Docker's 31 by default"
+    if not exhausted and networks.elsewhere:
+        return skipped(networks.elsewhere)
+    bases = (
+        ", ".join(f"{base} in /{size}" for base, size in pools) if pools != DEFAULT_POOLS else "Docker's 31 by default"
+    )
     taken = sum(any(s.overlaps(u) for u in own) for s in pooled)
     routed = sum(any(s.overlaps(u) for u in foreign) for s in pooled)
     used = {a.network for c in containers.all for a in c.networks} if containers else {n.name for n in networks.all}

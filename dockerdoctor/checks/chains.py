@@ -59,8 +59,8 @@ def not_dockers_business(networks: Networks, info: EngineInfo, config: DaemonJso
     """Why there need be no rules of Docker's on this host; empty when there must be."""
     if info.rootless:
         return "a rootless engine keeps its rules in a namespace of its own"
-    if not networks.bridges:
-        return "no network of the bridge driver"
+    if networks.not_here:
+        return networks.not_here
     return "" if manages_iptables(config) else 'dockerd is told to write no rules ("iptables": false)'
 
 
@@ -180,6 +180,8 @@ def iptables_off(
     if manages_iptables(config):
         return passed("dockerd writes its rules itself")
     network = default_bridge(networks)
+    if networks.elsewhere:
+        return skipped(networks.elsewhere)
     if not network or not ipv4(network):
         return skipped("no default bridge that needs rules")
     lost = bridge_cut_off(inside, dns, routes)
@@ -239,8 +241,8 @@ def masquerade(
     """
     if not routes.uplink:
         return skipped("no default route: there is no way out to masquerade for")
-    if info.rootless:
-        return skipped("a rootless engine keeps its rules in a namespace of its own")
+    if info.rootless or networks.elsewhere:
+        return skipped(networks.elsewhere or "a rootless engine keeps its rules in a namespace of its own")
     lost = bridge_cut_off(inside, dns, routes)
     bare: list[Network] = []
     for network in networks.bridges:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dockerdoctor.checks.reach import NETWORK_TROUBLE
 from dockerdoctor.examine import check, failed, passed, unknown
+from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.probe_container import NO_PYTHON
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -25,7 +26,7 @@ from dockerdoctor.model import Evidence, Finding, Severity
         "network.address-pools",
     ),
 )
-def start(inside: Inside) -> Finding:
+def start(inside: Inside, process: DaemonProcess | None) -> Finding:
     """
     The doctor starts containers of its own to ask questions from inside; they need no image and no registry.
 
@@ -42,6 +43,11 @@ def start(inside: Inside) -> Finding:
         return unknown(f"the probe containers did not answer: {message}", *lines)
     if NETWORK_TROUBLE.search(message):
         return unknown("what keeps a container's network from being set up is judged elsewhere", *lines)
+    if process is not None and not process.pid:
+        # docker.sock given to a container, or Docker Desktop's in WSL: what we bind is looked for over there.
+        return unknown(
+            f"the engine is another machine's, and did not start a container of our files: {message}", *lines
+        )
     return failed(
         f"no container can be started: {message}",
         *lines,

@@ -46,6 +46,8 @@ def blocked_ways(
     """
     network, uplink = default_bridge(networks), routes.uplink
     found: list[Blocked] = []
+    if networks.elsewhere:
+        return ()  # the rules of this host are not those that its packets pass
     if network and uplink:
         lost = bridge_cut_off(inside, dns, routes)
         if lost and inside:
@@ -236,8 +238,8 @@ def input_drop(firewall: Firewall, networks: Networks, inside: Inside | None, mo
     How to fix: accept established connections first, as every stateful firewall does.
     """
     network = default_bridge(networks)
-    if not network:
-        return skipped("no default bridge")
+    if not network or networks.elsewhere:
+        return skipped(networks.elsewhere or "no default bridge")
     dead = [p for p in inside.published if p.source == "host" and p.outcome == "timeout"] if inside else []
     # With nothing dead, rules are judged by what they let pass: the measurement has the last word.
     if not dead:
@@ -317,6 +319,8 @@ def bridge_filter(firewall: Firewall, networks: Networks, kernel: Forwarding, co
     Why it matters: ARP answers, and everything else between neighbours times out.
     How to fix: accept what stays on the bridge.
     """
+    if networks.elsewhere:
+        return skipped(networks.elsewhere)
     if kernel.bridge_calls_iptables != "1":
         return skipped("bridged packets do not pass iptables")
     struck: list[tuple[Network, Drop]] = []
@@ -359,6 +363,8 @@ def published_filter(
     Why it matters: the port answers on the host and for nobody else. It may be meant: publish on 127.0.0.1 then.
     How to fix: take the rule away, or publish the port on 127.0.0.1 to say what is meant.
     """
+    if networks.elsewhere:
+        return skipped(networks.elsewhere)
     if not manages_iptables(config) or not routes.uplink:
         return skipped("dockerd writes no rules here, or there is no uplink")
     struck: list[tuple[Container, int, Drop]] = []

@@ -49,8 +49,8 @@ def ip_forward(kernel: Forwarding, networks: Networks, routes: Routes, config: D
     Why it matters: containers reach the host and nothing beyond it, and nobody outside reaches a container.
     How to fix: turn it on, and correct the file that turns it off.
     """
-    if not networks.bridges:
-        return skipped("no network of the bridge driver: nothing to forward")
+    if why := networks.not_here:
+        return skipped(f"{why}: nothing to forward")
     if not kernel.ip_forward:
         return unknown("/proc/sys/net/ipv4/ip_forward cannot be read")
     told = Evidence("/proc/sys/net/ipv4/ip_forward", kernel.ip_forward)
@@ -101,8 +101,8 @@ def bridge(networks: Networks, routes: Routes, config: DaemonJson | None) -> Fin
     Why it matters: no container on that network starts ("could not find bridge").
     How to fix: restart the engine, which makes its bridges again; a bridge of your own must be there before.
     """
-    if not networks.bridges:
-        return skipped("no network of the bridge driver")
+    if why := networks.not_here:
+        return skipped(why)
     names = {i.name for i in routes.interfaces}
     gone = [n for n in networks.bridges if n.bridge not in names]
     if not gone:
@@ -138,6 +138,8 @@ def managed_interfaces(
     Why it matters: it takes addresses from bridges and cables from their bridge, and containers lose their network.
     How to fix: tell the manager to leave Docker's interfaces alone, then restart the engine.
     """
+    if networks.elsewhere:
+        return skipped(networks.elsewhere)
     claims = managers.claims if managers.running("systemd-networkd.service") else ()
     loose = [i.name for i in routes.interfaces if DOCKER_VETH.fullmatch(i.name) and not i.master]
     bare = addressless(networks, routes) if claims else ()
@@ -195,8 +197,8 @@ def bridge_address(networks: Networks, routes: Routes) -> Finding:
     Why it matters: containers start, and reach nothing; the host does not reach them either.
     How to fix: give the address back, and find out who took it: a DHCP client, a network manager, a script.
     """
-    if not networks.bridges:
-        return skipped("no network of the bridge driver")
+    if why := networks.not_here:
+        return skipped(why)
     bare = addressless(networks, routes)
     if not bare:
         return passed("bridges hold their addresses")

@@ -10,6 +10,7 @@ from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.dns import HostDns, is_loopback
+from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.firewall import Moved, Packet
 from dockerdoctor.facts.inside import Inside, View
 from dockerdoctor.facts.routes import Routes
@@ -239,7 +240,7 @@ def egress(
         "network.conntrack",
     ),
 )
-def published_port(inside: Inside, networks: Networks, moved: Moved | None) -> Finding:
+def published_port(inside: Inside, networks: Networks, moved: Moved | None, process: DaemonProcess | None) -> Finding:
     """
     A container that listens is published on a free port, which is dialled on 127.0.0.1 and on the host's own address.
 
@@ -261,6 +262,8 @@ def published_port(inside: Inside, networks: Networks, moved: Moved | None) -> F
         return unknown(inside.bridge.error or "the published port was not dialled")
     lines = tuple(Evidence(f"connect {p.target}, from the {p.source}", p.outcome) for p in inside.published)
     dead = [p for p in dialled if p.outcome != "ok"]
+    if dead and networks.elsewhere and process is not None and not process.pid:
+        return skipped(f"{networks.elsewhere}, and so are the ports that they publish")
     if dead:
         return failed(
             f"a published port does not answer on {', '.join(p.target for p in dead)} ({dead[0].outcome})",

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from dockerdoctor.facts.daemon_json import rootless
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
-from dockerdoctor.facts.engine import ask, ask_list
+from dockerdoctor.facts.engine import DaemonProcess, ask, ask_list
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -124,11 +125,17 @@ class Networks:
     """Every network but the doctor's own."""
 
     all: tuple[Network, ...]
+    elsewhere: str = ""  # why their bridges, routes and rules are not among this host's own; empty when they are
 
     @property
     def bridges(self) -> tuple[Network, ...]:
         """Those of the bridge driver."""
         return tuple(n for n in self.all if n.driver == "bridge")
+
+    @property
+    def not_here(self) -> str:
+        """Why this host need have no bridge of Docker's; empty when it must."""
+        return self.elsewhere or ("" if self.bridges else "no network of the bridge driver")
 
 
 def mask_env(name: str, value: str) -> str:
@@ -233,8 +240,20 @@ def containers(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Contai
     return Containers(tuple(found))
 
 
+def _elsewhere(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess | None) -> str:
+    """A local socket may lead to an engine that has its networks in another namespace, or in another machine."""
+    if rootless(host, endpoint):
+        return "a rootless engine keeps its networks in a namespace of its own"
+    if "/.docker/desktop/" in endpoint.socket_path:
+        return "Docker Desktop keeps its networks in a machine of its own"
+    if process and not process.pid:
+        # The doctor in a container that is given docker.sock; Docker Desktop's socket in WSL.
+        return "dockerd is not among this host's processes: its networks are another machine's"
+    return ""
+
+
 @probe(deadline=5, upstream=("engine.reachable", "engine.responsive"))
-def networks(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Networks:
+def networks(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, process: DaemonProcess | None) -> Networks:
     """List all networks with their subnets and options."""
     found = []
     for data in ask_list(host, endpoint, ping, "/networks"):
@@ -254,4 +273,4 @@ def networks(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Networks
                 tuple(sorted((data.get("Labels") or {}).items())),
             )
         )
-    return Networks(tuple(found))
+    return Networks(tuple(found), _elsewhere(host, endpoint, process))

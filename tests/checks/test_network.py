@@ -9,7 +9,7 @@ from dockerdoctor.checks import addresses, chains, firewall, network, reach
 from dockerdoctor.facts.containers import Attachment, Container, Containers, Network, Networks, PortBinding
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostDns, HostResolver, ResolvConf
-from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.facts.engine import DaemonProcess, EngineInfo
 from dockerdoctor.facts.firewall import Firewall, Moved
 from dockerdoctor.facts.forwarding import Claim, Forwarding, Managers, Service, Setting
 from dockerdoctor.facts.inside import Exchange, Inside, Ping, Published, View
@@ -296,6 +296,9 @@ FULL = View("user network", error="all predefined address pools have been fully 
         ((), ROUTES, inside(user=FULL), FAIL),
         ((("10.99.0.0/16", 24),), routed(Route("10.0.0.0/8", "tun0")), None, FAIL),
         ((), routed(Route("10.0.0.0/8", "tun0")), None, PASS),
+        # Pools of IPv6 beside others, and alone: the default ones for IPv4 stay.
+        ((("fd00::/48", 64), ("172.17.0.0/16", 16)), ROUTES, None, FAIL),
+        ((("fd00::/48", 64),), ROUTES, None, PASS),
     ],
 )
 def test_address_pools(pools, routes, seen, status):
@@ -541,4 +544,34 @@ def dialled(*outcomes):
     ],
 )
 def test_published_port(seen, status):
-    assert reach.published_port.decide(seen, NETWORKS, None).status is status
+    assert reach.published_port.decide(seen, NETWORKS, None, DaemonProcess(7)).status is status
+
+
+AWAY = replace(NETWORKS, elsewhere="a rootless engine keeps its networks in a namespace of its own")
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        network.ip_forward.decide(kernel("0"), AWAY, Routes((), (ETH0,)), None),
+        network.bridge.decide(AWAY, Routes((), (ETH0,)), None),
+        network.bridge_address.decide(AWAY, Routes((), (ETH0,))),
+        network.managed_interfaces.decide(AWAY, Routes((), (ETH0,)), Managers(), None),
+        addresses.subnet_overlap.decide(AWAY, routed(Route("172.18.0.0/16", "tun0")), None, None, None, None),
+        addresses.address_pools.decide(
+            AWAY, routed(Route("10.99.0.0/16", "tun0")), info(("10.99.0.0/16", 16)), None, None, None
+        ),
+        chains.docker_chains.decide(Firewall(()), AWAY, info(), None, None),
+        chains.iptables_off.decide(AWAY, ROUTES, config(iptables=False), Firewall(()), None, None),
+        chains.masquerade.decide(Firewall(()), AWAY, ROUTES, info(), None, None, None),
+        firewall.bridge_filter.decide(rules(policy="DROP"), AWAY, kernel(bridge_calls_iptables="1"), None),
+        firewall.published_filter.decide(rules(), AWAY, ROUTES, Containers(()), None),
+        reach.published_port.decide(inside(published=dialled("ECONNREFUSED")), AWAY, None, DaemonProcess(0)),
+    ],
+)
+def test_networks_that_are_elsewhere(finding):
+    assert finding.status is SKIP
+
+
+def test_rules_of_this_host_do_not_convict_networks_elsewhere():
+    assert firewall.blocked_ways(rules(policy="DROP"), AWAY, ROUTES, None, None, None) == ()
