@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
-from dockerdoctor.facts.daemon_json import StartFlags, flag_values
+from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags, flag_values
 from dockerdoctor.facts.engine import DaemonProcess, Units
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import probe
@@ -104,11 +104,17 @@ GREETING_TIMEOUT = 1.0
 
 
 @probe()
-def containerd(host: Host, process: DaemonProcess, start: StartFlags) -> Containerd:
+def containerd(host: Host, process: DaemonProcess, start: StartFlags, config: DaemonJson | None) -> Containerd:
     """Wait for the greeting of the containerd that dockerd uses: its own child, if it was not given an address."""
-    own = "/var/run/docker/containerd/containerd.sock"
-    told = flag_values(process.arguments, "containerd")[-1:] if process.pid else (start.last("--containerd"),)
-    address = "".join(told) or (own if host.exists(own) else "/run/containerd/containerd.sock")
+
+    def given(key: str) -> str:
+        flag = flag_values(process.arguments, key)[-1:] if process.pid else (start.last(f"--{key}"),)
+        in_file = (config.settings or {}).get(key) if config else None
+        return "".join(flag) or (in_file if isinstance(in_file, str) else "")
+
+    # Its own is below the exec root, which the snap, for one, has elsewhere.
+    own = f"{given('exec-root') or '/var/run/docker'}/containerd/containerd.sock"
+    address = given("containerd") or (own if host.exists(own) else "/run/containerd/containerd.sock")
     address = address.removeprefix("unix://")
     pid = next((p for p in host.pids() if host.comm(p) == "containerd" and host.ours(p)), 0)
     state = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] if pid else []

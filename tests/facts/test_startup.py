@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dockerdoctor.facts.daemon_json import Flag, StartFlags
+from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.facts.engine import DaemonProcess, Unit, Units, daemon_process, installed
 from dockerdoctor.facts.startup import containerd, pid_file, socket_group, unit_commands
@@ -96,8 +96,9 @@ def short():
     shutil.rmtree(root)
 
 
-def ask_containerd(host, *, process=None, flags=()):
-    return containerd.measure(host, process=process or DaemonProcess(0), start=StartFlags(flags, unit=True))
+def ask_containerd(host, *, process=None, flags=(), config=None):
+    process = process or DaemonProcess(0)
+    return containerd.measure(host, process=process, start=StartFlags(flags, unit=True), config=config)
 
 
 @pytest.mark.parametrize(("greeting", "outcome"), [(b"\0\0\x0c\x04\0\0\0\0\0", "ok"), (b"", "timeout")])
@@ -128,6 +129,15 @@ def test_no_containerd(short):
     assert (told.address, told.outcome) == ("/run/x.sock", "ENOENT")
     planned = ask_containerd(host, flags=(Flag("--containerd", "unix:///run/y.sock", "unit"),))
     assert planned.address == "/run/y.sock"
+    written = DaemonJson("/etc/docker/daemon.json", exists=True, settings={"containerd": "/run/z.sock"})
+    assert ask_containerd(host, process=DaemonProcess(7, ("dockerd",)), config=written).address == "/run/z.sock"
+
+
+def test_containerd_of_the_snap(short):
+    own = "/run/snap.docker/containerd/containerd.sock"
+    host = patient(short, {own: ""})
+    snap = DaemonProcess(7, ("dockerd", "--group", "docker", "--exec-root=/run/snap.docker"))
+    assert ask_containerd(host, process=snap).address == own
 
 
 class Machine(Host):
