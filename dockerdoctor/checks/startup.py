@@ -157,6 +157,8 @@ def running(endpoint: ChosenEndpoint, ping: DaemonPing, process: DaemonProcess, 
     unit = units.docker if units and units.systemd else None
     if ping.answered or (process.pid and not (unit and unit.failing)):
         return passed(f"dockerd runs (process {process.pid})" if process.pid else "the daemon answers")
+    if unit and unit.active == "active":
+        return passed("docker.service is active, though its process is not ours to see", shown(unit))  # hidepid=2
     if unit is None:
         return failed(
             "dockerd does not run",

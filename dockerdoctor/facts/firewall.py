@@ -166,7 +166,8 @@ def holds(condition: Condition, packet: Packet) -> bool | None:
         if packet.protocol not in {"tcp", "udp", ""}:
             met = False
     elif key == "state":
-        met = packet.state in values
+        # DNAT and SNAT stand beside NEW and the like: what was translated is not known here.
+        met = packet.state in values or (None if {"DNAT", "SNAT"} & set(values) else False)
     elif key == "icmp":
         kind = packet.icmp.partition("/")[0]
         names = {packet.icmp, kind, "any", *ICMP_NAMES.get(packet.icmp, ()), *ICMP_NAMES.get(kind, ())}

@@ -268,7 +268,9 @@ def _stale(
     suspects = []
     for proxy in proxies:
         parent, age = _origin(host, proxy.pid)
+        # A rootless engine's may be the child of rootlesskit's helper.
         ours = parent not in daemon.others and not container_of(host, proxy.pid)
+        ours = ours and not host.comm(parent).startswith("rootlesskit")
         if ours and proxy.container_ip not in known and age > PROXY_SETTLED:
             suspects.append(proxy)
     if not suspects:

@@ -269,6 +269,7 @@ def test_start_limit(known, ping, status):
         (HERE, WELL, RUNS, units(), PASS, None),
         (HERE, DEAD, RUNS, units(), PASS, None),  # it runs; that it does not answer is judged elsewhere
         (HERE, DEAD, RUNS, units(RETRYING), FAIL, None),
+        (HERE, DENIED, NONE, units(), PASS, None),  # /proc with hidepid=2
         (HERE, DEAD, NONE, units(STOPPED), FAIL, "systemctl start docker.service"),
         (
             HERE,

@@ -136,6 +136,17 @@ def test_doubt():
     assert [d.certain for d in drops(rules, "forward", OUT)] == [False]
 
 
+def test_what_was_translated_is_not_known():
+    text = """*filter
+:FORWARD ACCEPT [0:0]
+[0:0] -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT
+[0:0] -A FORWARD -o docker0 -j DROP
+COMMIT
+"""
+    (drop,) = drops(Firewall(iptables_chains(text)), "forward", Packet("eth0", "docker0", "tcp", 80))
+    assert not drop.certain
+
+
 def test_goto_does_not_come_back():
     more = "[0:0] -A FORWARD -g mine\n[0:0] -A FORWARD -j DROP\n[0:0] -A mine -i lo -j DROP\n"
     text = OLD.replace(":DOCKER - [0:0]", ":DOCKER - [0:0]\n:mine - [0:0]", 1)
