@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import io
 import os
 import shutil
 import signal
@@ -130,7 +131,8 @@ def _load(path: Path) -> Facts:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        # A lone surrogate, of a name or a variable that is no UTF-8, becomes JSON's own escape.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as no:
         talk(f"{path}: {no.strerror}")
         raise typer.Exit(ExitStatus.USAGE) from None
@@ -220,6 +222,9 @@ def main() -> None:
     # Ctrl-C and SIGTERM unwind alike, so that nothing is left behind; click would make an exit status 1 of the first.
     for number in INTERRUPTIONS:
         signal.signal(number, _interrupted)
+    # What a host says may hold what its terminal cannot show, or what is no character at all.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(standalone_mode=True)
     except SystemExit as done:

@@ -1,6 +1,9 @@
 """The command line: what it takes, what it refuses, how it ends."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -75,3 +78,20 @@ def test_facts_survive_being_saved(monkeypatch, tmp_path):
         return [{k: v for k, v in r.items() if k != "seconds"} for r in json.loads(done.stdout)["results"]]
 
     assert judged(first) == judged(again)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_names_that_are_no_text_are_shown_and_saved_all_the_same(tmp_path, form):
+    file = tmp_path / "facts.json"
+    words = ("check", "--passive", "--only", "engine.reachable", "--format", form, "--save", str(file))
+    done = subprocess.run(
+        (sys.executable, "-m", "dockerdoctor", *words),
+        env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/\udcff.sock", "PYTHONUTF8": "1"},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr.decode()
+    assert rb"\udcff.sock" in done.stdout
+    assert r"\udcff.sock" in file.read_text(encoding="utf-8")
+    assert doctor("check", "--from", str(file), "--only", "engine.reachable").exit_code == 1
