@@ -17,10 +17,10 @@ from dockerdoctor.diagnose import endpoint_of, engine_of, examine_host, now, pas
 from dockerdoctor.examine import failed, passed, skipped
 from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.containers import Containers
-from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing, Settings
+from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing, Settings, mask_text
 from dockerdoctor.facts.engine import EngineInfo, EngineVersion, client
 from dockerdoctor.facts.probes import PROBES
-from dockerdoctor.host import Host, failure_name
+from dockerdoctor.host import INTERRUPTIONS, Host, failure_name
 from dockerdoctor.measure import FactsView, measure, required_probes
 from dockerdoctor.model import Evidence, Finding, Report, Status
 from dockerdoctor.sample import port, source
@@ -74,15 +74,12 @@ CLEANUP_PATIENCE = 10.0
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait until the end of the block, so that nothing is half made or half removed."""
+    """Let Ctrl-C, kill and a lost terminal wait until the end of the block, so that nothing is half made or half removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in INTERRUPTIONS}
     try:
         yield
     finally:
@@ -205,7 +202,7 @@ class SampleRun:
         explanation = getattr(no, "explanation", None)
         if isinstance(explanation, bytes):
             explanation = explanation.decode("utf-8", "replace")
-        return str(explanation or no or failure_name(no))
+        return mask_text(str(explanation or no or failure_name(no)))
 
     def _stream(self, call: Callable[[Any], Any]) -> Stream:
         """Start a long call on a client of its own, and keep it for hanging up."""
@@ -277,7 +274,7 @@ class SampleRun:
         try:
             for event in stream.events(self.wishes.timeout):
                 if "error" in event:
-                    return self._not_pulled(base, str(event["error"]))
+                    return self._not_pulled(base, mask_text(str(event["error"])))
                 layer, status = str(event.get("id", "")), str(event.get("status", ""))
                 last = f"{layer}: {status}" if layer else status
                 if status and shown.get(layer) != status:
