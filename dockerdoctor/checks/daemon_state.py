@@ -107,6 +107,13 @@ def _without_host_flag(units: Units | None, start: StartFlags) -> tuple[str, ...
         for f in start.flags
         if f.name not in {"-H", "--host"}
     )
+    if "***" in rest:
+        # What is masked must not be written back.
+        return (
+            "# one of its flags holds a password, which is not shown here; take -H out of ExecStart= by hand:",
+            "# systemctl edit --full docker.service",
+            *restarted(units),
+        )
     text = f"[Service]\nExecStart=\nExecStart={program} {rest}".rstrip()
     return (
         f"mkdir -p {DROP_IN.rpartition('/')[0]}",

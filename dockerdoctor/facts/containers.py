@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dockerdoctor.facts.daemon_json import rootless
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_arguments, mask_url, mask_words
 from dockerdoctor.facts.engine import DaemonProcess, ask, ask_list
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
@@ -140,7 +140,12 @@ class Networks:
 
 def mask_env(name: str, value: str) -> str:
     """Hide what may be a secret: by the variable's name, and passwords in URLs whatever the name."""
-    return "***" if value and SECRET_NAME.search(name) else mask_url(value)
+    return "***" if value and SECRET_NAME.search(name) else mask_url(mask_words(value))
+
+
+def _labels(table: Any) -> tuple[tuple[str, str], ...]:
+    """Labels hold secrets as variables do: those of a reverse proxy, its users' passwords."""
+    return tuple(sorted((name, mask_env(name, value)) for name, value in (table or {}).items()))
 
 
 def _number(port: Any) -> int:
@@ -166,6 +171,11 @@ def _attachments(table: Any) -> tuple[Attachment, ...]:
     )
 
 
+def command_of(data: dict[str, Any]) -> tuple[str, ...]:
+    """What a container runs, passwords and all; of an inspection."""
+    return (str(data.get("Path") or ""), *(data.get("Args") or ()))
+
+
 def _inspected(data: dict[str, Any], status: str) -> Container:
     state, config, hostc = data.get("State") or {}, data.get("Config") or {}, data.get("HostConfig") or {}
     network = data.get("NetworkSettings") or {}
@@ -178,7 +188,7 @@ def _inspected(data: dict[str, Any], status: str) -> Container:
         str(config.get("Image") or ""),
         str(state.get("Status") or ""),
         status,
-        tuple(sorted((config.get("Labels") or {}).items())),
+        _labels(config.get("Labels")),
         _bindings(network.get("Ports")),
         _attachments(network.get("Networks")),
         str(hostc.get("NetworkMode") or ""),
@@ -190,7 +200,7 @@ def _inspected(data: dict[str, Any], status: str) -> Container:
         error=str(state.get("Error") or ""),
         restart_policy=str((hostc.get("RestartPolicy") or {}).get("Name") or ""),
         restart_count=int(data.get("RestartCount") or 0),
-        command=(str(data.get("Path") or ""), *(data.get("Args") or ())),
+        command=mask_arguments(command_of(data)),
         env=env,
         dns=tuple(hostc.get("Dns") or ()),
         exposed=tuple(config.get("ExposedPorts") or ()),
@@ -217,7 +227,7 @@ def _listed(data: dict[str, Any]) -> Container:
         str(data.get("Image") or ""),
         str(data.get("State") or ""),
         str(data.get("Status") or ""),
-        tuple(sorted((data.get("Labels") or {}).items())),
+        _labels(data.get("Labels")),
         ports,
         _attachments((data.get("NetworkSettings") or {}).get("Networks")),
         str((data.get("HostConfig") or {}).get("NetworkMode") or ""),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dockerdoctor.facts.endpoint import ChosenEndpoint, mask_url
+from dockerdoctor.facts.endpoint import ChosenEndpoint, mask_text, mask_url
 from dockerdoctor.facts.engine import DaemonProcess, Unit, Units
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import Unmeasured, probe
@@ -82,11 +82,6 @@ def flag_values(arguments: tuple[str, ...], name: str) -> tuple[str, ...]:
         if key == f"--{name}":
             found.append(value if equals else (arguments[n + 1] if n + 1 < len(arguments) else ""))
     return tuple(found)
-
-
-def mask_text(text: str) -> str:
-    """Mask passwords in URLs inside a longer text, without moving a line."""
-    return re.sub(r"(\w+://)[^\s\"'/@]*@", lambda m: mask_url(m.group(0)), text)
 
 
 def expand(command: str, environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

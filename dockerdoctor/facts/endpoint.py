@@ -8,6 +8,7 @@ import json
 import re
 import stat as stat_
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -172,9 +173,66 @@ def mask_url(url: str) -> str:
     head, at, tail = url.rpartition("@")
     if not at:
         return url
-    scheme, sep, userinfo = head.rpartition("://")
+    # At the first "://": where there are several URLs, or one in the password, too much is hidden and not too little.
+    scheme, sep, userinfo = head.partition("://") if "://" in head else ("", "", head)
     user = userinfo.split(":", 1)[0]
     return f"{scheme}{sep}{user}:***@{tail}" if ":" in userinfo else f"{scheme}{sep}***@{tail}"
+
+
+def mask_text(text: str) -> str:
+    """Mask passwords in URLs inside a longer text, with or without their scheme, and without moving a line."""
+    return _WORD.sub(lambda m: _mask_word(m[0]), text) if "@" in text else text
+
+
+# What no URL goes beyond. Whoever writes the text must not make us search it again and again: each word is read once.
+_WORD = re.compile(r"[^\s\"]+")
+
+
+def _mask_word(word: str) -> str:
+    head, at, tail = word.rpartition("@")
+    digest = ""
+    if tail.startswith("sha256:"):  # of an image, and no host
+        word, digest = head, at + tail
+        head, at, _ = word.rpartition("@")
+    _, sep, rest = head.partition("://")
+    # Without a ":" there is no password but a token's: "https://TOKEN@host", and not "https://host/path@version".
+    hides = ":" in rest or "/" not in rest if sep else ":" in head
+    return (mask_url(word) if at and hides else word) + digest
+
+
+# "--requirepass x", "--token=x", "DB_PASSWORD=x", "\"password\": \"x\"", and redis-cli's "-a x".
+_TELLING = re.compile(r"pass|secret|token|credential|auth|key", re.IGNORECASE)
+_GIVEN = re.compile(r"(?<![\w.-])([\w.-]+)(=|[\"']\s*:\s*|\s+)")
+_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"]+")
+
+
+def mask_words(text: str) -> str:
+    """Mask what may be a secret in a command line or a setting: passwords in URLs, and what is named like one."""
+    kept, done, client = [], 0, text.find("-cli")
+    for given in _GIVEN.finditer(text):
+        name, gap = given.groups()
+        telling = _TELLING.search(name) and (gap.strip() or name.startswith("-"))
+        if given.start() < done or not (telling or (name == "-a" and 0 <= client < given.start())):
+            continue
+        value = _VALUE.match(text, given.end())
+        if value and (gap.strip() or not value[0].startswith("-")):
+            kept += [text[done : given.end()], "***"]
+            done = value.end()
+    return mask_text("".join([*kept, text[done:]]))
+
+
+_FLAG = re.compile(r"--?[\w.-]+")
+
+
+def mask_arguments(arguments: Iterable[str]) -> tuple[str, ...]:
+    """Mask what may be a secret among a program's arguments; as many as before, each in its place."""
+    words: list[str] = []
+    of_secret = cli = False
+    for word in arguments:
+        words.append("***" if of_secret and not word.startswith("-") else mask_words(word))
+        cli = cli or word.endswith("-cli")
+        of_secret = bool(_FLAG.fullmatch(word) and _TELLING.search(word)) or (cli and word == "-a")
+    return tuple(words)
 
 
 @probe()
@@ -227,6 +285,11 @@ def _normal(url: str, source: str, tls: bool, certs: str) -> ChosenEndpoint:
         # As the client does: a path-less "host:port" is TCP.
         url = f"unix://{url}" if url.startswith("/") else f"tcp://{url}"
     scheme, _, rest = url.partition("://")
+    if "@" in rest and scheme != "unix":
+        # Nobody needs it: the client heeds the user for ssh alone, and refuses a password there.
+        user, _, where = rest.rpartition("@")
+        rest = f"{user.partition(':')[0]}@{where}" if scheme == "ssh" else where
+        url = f"{scheme}://{rest}"
     problem = ""
     if scheme not in {"unix", "tcp", "http", "https", "ssh", "npipe", "fd"}:
         problem = f"unable to parse {url!r}: the scheme {scheme!r} is none of unix, tcp, ssh"

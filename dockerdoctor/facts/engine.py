@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text, mask_url
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -198,7 +198,7 @@ def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None
         started = int(boot.group(1)) + int(fields[19]) / 100 if boot else 0.0  # USER_HZ is 100 on Linux
     return DaemonProcess(
         pid,
-        host.cmdline(pid),
+        tuple(map(mask_text, host.cmdline(pid))),
         environment,
         environment_read,
         started,
@@ -231,7 +231,7 @@ def _assignments(shown: str) -> Iterator[tuple[str, str]]:
     for word in words:
         name, equals, value = word.partition("=")
         if equals:
-            yield name, mask_url(value)
+            yield name, mask_text(value)
 
 
 def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
@@ -239,7 +239,7 @@ def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
         return (block.get(key) or [""])[-1]
 
     commands = tuple(
-        match.group(1).strip()
+        mask_text(match.group(1).strip())
         for line in block.get("ExecStart", ())
         for match in re.finditer(r"argv\[\]=(.*?) ;", line)
     )
@@ -333,10 +333,10 @@ def ask(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, tim
         raise Unmeasured(f"GET {target}: no answer within {timeout:g} s") from None
     # requests' exceptions are OSErrors too; a RecursionError is JSON's, of a liar's hundred thousand brackets
     except (http.client.HTTPException, ValueError, OSError, RecursionError) as no:
-        raise Unmeasured(f"GET {target}: {type(no).__name__}: {no}"[:300]) from None
+        raise Unmeasured(mask_text(f"GET {target}: {type(no).__name__}: {no}")[:300]) from None
     if status != http.client.OK:
         message = document.get("message", document) if isinstance(document, dict) else document
-        raise Unmeasured(f"GET {target}: HTTP {status}: {message}"[:300])
+        raise Unmeasured(mask_text(f"GET {target}: HTTP {status}: {message}")[:300])
     return document
 
 
@@ -421,8 +421,8 @@ def _info(data: Any) -> EngineInfo:
         texts(data.get("SecurityOptions")),
         mask_url(text("HttpProxy")),
         mask_url(text("HttpsProxy")),
-        text("NoProxy"),
-        texts(registry.get("Mirrors")),
+        mask_url(text("NoProxy")),
+        tuple(map(mask_text, texts(registry.get("Mirrors")))),
         insecure,
         bool(data.get("LiveRestoreEnabled")),
         bool(data.get("Debug")),
@@ -431,7 +431,7 @@ def _info(data: Any) -> EngineInfo:
         text("CgroupVersion"),
         text("DefaultRuntime"),
         tuple(table(data.get("Runtimes"))),
-        texts(data.get("Labels")),
+        tuple(map(mask_text, texts(data.get("Labels")))),
         texts(data.get("Warnings")),
         count(data.get("ContainersRunning")),
         str(table(data.get("Swarm")).get("LocalNodeState") or ""),

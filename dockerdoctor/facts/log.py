@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dockerdoctor.facts.daemon_json import mask_text
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text
 from dockerdoctor.facts.engine import Units
 from dockerdoctor.host import MISSING_COMMAND, Host
 from dockerdoctor.measure import Unmeasured, probe

@@ -175,7 +175,7 @@ def raw_daemon(
         has = env.get(name) or env.get(name.lower()) or ""
         if info and _address(has) != _address(told[name]):
             env.pop(name.lower(), None)
-            env[name] = _configured(host, config, name, told[name])
+            env[name] = _configured(host, config, name, told[name], process.pid if process else 0)
             in_file = config and env[name] != told[name] and HIDDEN not in told[name]
             source = config.path if config and in_file else "GET /info"
     return {k: v for k, v in env.items() if v}, source
@@ -185,12 +185,13 @@ def _address(value: str) -> str:
     return value.rpartition("://")[2].rpartition("@")[2].strip("/")
 
 
-def _configured(host: Host, config: DaemonJson | None, name: str, told: str) -> str:
+def _configured(host: Host, config: DaemonJson | None, name: str, told: str, pid: int) -> str:
     """What a file or a flag says, if it is what the engine reports; else that, without the user that it hides."""
     key = name.lower().replace("_", "-")
     values: list[str] = []
     if config:
-        values = list(flag_values(config.flags, key))
+        # Not those of the fact: they are masked.
+        values = list(flag_values(host.cmdline(pid) if pid else (), key))
         with contextlib.suppress(OSError, ValueError, AttributeError):
             values.insert(0, str((json.loads(host.read(config.path)).get("proxies") or {}).get(key, "")))
     if HIDDEN in told:

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import dockerdoctor
-from dockerdoctor.facts.containers import Container, Containers
+from dockerdoctor.facts.containers import Container, Containers, command_of
 from dockerdoctor.facts.dns import parse_resolv_conf
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_url
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_words
 from dockerdoctor.facts.engine import api_version, ask
 from dockerdoctor.facts.listeners import Listeners, container_of
 from dockerdoctor.host import Host
@@ -183,7 +183,7 @@ def _log(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: Cont
         status, _, body = host.unix_http(endpoint.socket_path, target, 2.0)
     except OSError:
         return ()
-    lines = (mask_url(line.strip())[:300] for line in frames(body).splitlines())
+    lines = (mask_words(line.strip())[:300] for line in frames(body).splitlines())
     return tuple(line for line in lines if line) if status == 200 else ()
 
 
@@ -291,11 +291,16 @@ def _clients(host: Host, seeker: Seeker, containers: Containers, listeners: List
                 str(said.get("said_by") or ""),
                 str(said.get("tried") or ""),
                 str(said.get("dial") or ""),
-                str(said.get("reply") or "")[:200],
+                _unsaid(str(said.get("reply") or ""), wish.password)[:200],
                 tuple(sorted((said.get("info") or {}).items())),
             )
         )
     return found
+
+
+def _unsaid(reply: str, password: str) -> str:
+    """Hide a password that comes back: a server without AUTH says "unknown command `AUTH`, with args beginning with: …"."""
+    return reply.replace(password, "***") if password else reply
 
 
 def seeks(container: Container) -> bool:
@@ -309,7 +314,7 @@ def _seeker(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: C
     # Asked again, since the fact about containers is masked.
     data = ask(host, endpoint, ping, f"/containers/{container.id}/json")
     env = pairs((data.get("Config") or {}).get("Env") or ())
-    wanted = wishes(env, container.command)
+    wanted = wishes(env, command_of(data))
     optional = not wanted
     # An image that was removed from under its container has no defaults to show.
     with contextlib.suppress(Unmeasured):

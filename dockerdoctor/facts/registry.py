@@ -390,7 +390,7 @@ def registries(
     )
     mirrors = [
         Registry(m, "mirror", "GET /info RegistryConfig.Mirrors", Attempt(f"{m}/v2/"))
-        for m in (re.sub(r"//[^/@]*@", "//", mirror).rstrip("/") for mirror in info.mirrors)
+        for m in (re.sub(r"//[^/]*@", "//", mirror).rstrip("/") for mirror in info.mirrors)
     ]
     others = [
         Registry(name, role, by, Attempt(f"https://{name}/v2/"))

@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags, flag_values
+from dockerdoctor.facts.endpoint import mask_arguments, mask_text
 from dockerdoctor.facts.engine import DaemonProcess, Units
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import probe
@@ -77,7 +78,7 @@ def unit_commands(host: Host) -> UnitCommands:
         for number, line in enumerate(host.text(path).splitlines() if path else (), 1):
             key, equals, value = line.partition("=")
             if equals and key.strip() == "ExecStart":
-                lines.append((f"{path}:{number}", value.strip()))
+                lines.append((f"{path}:{number}", mask_text(value.strip())))
             elif equals and key.strip() == "Type":
                 oneshot = value.strip() == "oneshot"
     return UnitCommands(tuple(lines), oneshot)
@@ -89,7 +90,9 @@ def pid_file(host: Host, start: StartFlags) -> PidFile:
     path = start.last("--pidfile", "-p") or "/var/run/docker.pid"
     text = host.text(path).strip()
     pid = int(text) if text.isascii() and text.isdigit() else 0
-    return PidFile(path, pid, host.comm(pid) if pid else "", " ".join(host.cmdline(pid))[:120] if pid else "")
+    return PidFile(
+        path, pid, host.comm(pid) if pid else "", " ".join(mask_arguments(host.cmdline(pid)))[:120] if pid else ""
+    )
 
 
 @probe()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dockerdoctor.examine import failed, passed
+from dockerdoctor.facts.endpoint import mask_text
 from dockerdoctor.model import Evidence, Finding, Report, Status
 
 NO_REDIS = "<i>cannot connect to Redis, counter disabled</i>"
@@ -75,12 +76,12 @@ class BuildLog:
     def hear(self, event: dict[str, object]) -> tuple[str, ...]:
         """Note an event; returns the whole lines that it brought."""
         if "error" in event:
-            self.error = str(event["error"])
+            self.error = mask_text(str(event["error"]))
         aux = event.get("aux")
         if isinstance(aux, dict) and aux.get("ID"):
             self.image = str(aux["ID"])
         *whole, self.rest = ESCAPES.sub("", self.rest + str(event.get("stream", ""))).split("\n")
-        heard = tuple(line.rsplit("\r", 1)[-1].rstrip() for line in whole)
+        heard = tuple(mask_text(line.rsplit("\r", 1)[-1].rstrip()) for line in whole)
         for line in heard:
             self._note(line)
         return tuple(line for line in heard if line)

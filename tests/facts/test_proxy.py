@@ -31,7 +31,7 @@ def host(tmp_path, files, env=None):
         file = tmp_path / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    return Host(tmp_path, {"HOME": "/root", "PWD": "/work", **(env or {})})
+    return Host(tmp_path, {"HOME": "/root", "PWD": "/srv", **(env or {})})
 
 
 def found(tmp_path, files):

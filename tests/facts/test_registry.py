@@ -39,11 +39,11 @@ def test_networks(address, entries, inside):
 
 def test_who_names_a_registry(tmp_path):
     (tmp_path / "etc/docker/certs.d/certs.test:5000").mkdir(parents=True)
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work/Dockerfile").write_text("FROM --platform=linux/amd64 from.test/a AS b\nFROM busybox\nFROM $X\n")
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/Dockerfile").write_text("FROM --platform=linux/amd64 from.test/a AS b\nFROM busybox\nFROM $X\n")
     client = ClientConfig("/c", exists=True, auths=("https://index.docker.io/v1/", "https://auth.test/v1/"))
     told = info(insecure_registries=("127.0.0.0/8", "plain.test:5000"))
-    there = Host(tmp_path, {"HOME": "/root", "PWD": "/work"})
+    there = Host(tmp_path, {"HOME": "/root", "PWD": "/srv"})
     said = named(there, client, container("web", "run.test/a"), ["tag.test/a:1", "busybox:1"], told)
     assert {name: role for name, (role, _) in said.items()} == {
         "run.test": "named",
