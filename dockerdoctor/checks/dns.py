@@ -311,7 +311,9 @@ def stale_container(
         return skipped("no container runs")
     asked = [c for c in running.all if any(both(v, s) for v in inside.views for s in (*c.own, *c.servers))]
     sick = []
-    for c in asked:
+    # On a user-defined network the engine asks for the container, and may reach what no container does.
+    heard = {name for name, said in embedded.answers if said in {"NOERROR", "NXDOMAIN"}} if embedded else set()
+    for c in (c for c in asked if c.container not in heard):
         servers = tuple(dict.fromkeys((*c.own, *c.servers)))
         if not any(works(both(v, s)) for v in inside.views for s in servers):
             sick.append((c, servers))

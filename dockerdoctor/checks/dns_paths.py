@@ -189,6 +189,12 @@ def admitted(found: tuple[Drop, ...]) -> tuple[str, ...]:
     return tuple(commands)
 
 
+def beyond(view: View, server: str) -> bool:
+    """Whether a container has no IPv6 to reach a server by: Docker then gives it others, or asks from the host."""
+    outcomes = {a.outcome for a in both(view, server)}
+    return ":" in server and not outcomes - {"ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"}
+
+
 @check(
     "dns.forward-firewall",
     title="Questions from containers reach the nameservers that answer the host",
@@ -219,7 +225,7 @@ def forward_firewall(
     if not far:
         return skipped("no nameserver beyond this host answers it")
     for v in judged(inside, config):
-        asked = [s for s in far if both(v, s)]
+        asked = [s for s in far if both(v, s) and not beyond(v, s)]
         blocked = [s for s in asked if silent(both(v, s)) and all(a.outcome != "ECONNREFUSED" for a in both(v, s))]
         if not asked or blocked != asked:
             continue

@@ -23,7 +23,7 @@ from dockerdoctor.host import DnsAnswer
 from dockerdoctor.model import Status
 
 FAIL, PASS, SKIP, UNKNOWN = Status.FAIL, Status.PASS, Status.SKIP, Status.UNKNOWN
-UP, DEAD, OWN = "10.0.0.1", "10.0.0.99", "172.17.0.1"
+UP, DEAD, OWN, SIX = "10.0.0.1", "10.0.0.99", "172.17.0.1", "2001:db8::53"
 ETC, RESOLVED = "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"
 
 
@@ -172,6 +172,22 @@ NETWORKS = Networks(
             PASS,
             UP,
         ),
+        # A host with a nameserver of IPv6 alone, and containers without IPv6: Docker gives them another.
+        (
+            dns_paths.forward_firewall,
+            (
+                inside(said(SIX, "ENETUNREACH", "ENETUNREACH")),
+                host(said(SIX)),
+                ROUTES,
+                resolver(SIX),
+                config(),
+                None,
+                None,
+                None,
+            ),
+            PASS,
+            SIX,
+        ),
         (
             dns_paths.forward_firewall,
             (
@@ -289,6 +305,12 @@ def test_the_embedded_resolver_of_an_old_container(outcome, user, status):
     embedded = EmbeddedResolvers((("web", outcome),))
     finding = dns.stale_container.decide(running([UP]), inside(said(UP), user=user), host(said(UP)), embedded)
     assert finding.status is status, finding
+
+
+def test_an_embedded_resolver_that_answers_reaches_what_containers_do_not():
+    answers = (said(UP), said(SIX, "ENETUNREACH", "ENETUNREACH"))
+    embedded = EmbeddedResolvers((("web", "NOERROR"),))
+    assert dns.stale_container.decide(running([SIX]), inside(*answers), host(said(SIX)), embedded).status is PASS
 
 
 def test_a_probe_container_that_could_not_start_is_no_dns_fault():
