@@ -87,6 +87,7 @@ def test_refused(settings, engine, key, new):
         {"bip": "172.26.0.1/16", "fixed-cidr": "172.26.1.0/24", "default-gateway": "172.26.0.254"},
         {"bip": "", "bridge": "none"},
         {"ipv6": True, "fixed-cidr-v6": "fd00:d0c::/64"},
+        {"ipv6": True, "default-address-pools": [{"base": "fd00:d0c::/48", "size": 64}]},
         {"default-address-pools": [{"base": "10.99.0.5/16", "size": 24}, {"Base": "fd00::/48", "Size": 64}]},
         {"registry-mirrors": ["https://m.example/", "http://10.0.0.1:5000"]},
         {"insecure-registries": ["http://r.example:5000", "10.0.0.0/8", "R", "[::1]:5000", "::1", "fd00::/8"]},

@@ -120,7 +120,10 @@ def networks(settings: Settings, engine: Engine) -> Iterator[Wrong]:
         and ip_address(gateway) not in network_of(bip)
     ):
         yield Wrong("default-gateway", f"default-gateway: {gateway} is not in the bridge's network {bip}", REMOVE)
-    if settings.get("ipv6") is True and not settings.get("fixed-cidr-v6") and engine and engine < (27,):
+    bases = [str((pool or {}).get("base")) for pool in settings.get("default-address-pools") or ()]
+    # A pool of IPv6 is one to take the network from.
+    lacking = not settings.get("fixed-cidr-v6") and not any(":" in base for base in bases)
+    if settings.get("ipv6") is True and lacking and engine and engine < (27,):
         yield Wrong(
             "ipv6",
             "ipv6 without fixed-cidr-v6: the default bridge has no IPv6 network",
