@@ -105,6 +105,9 @@ def choose(ranked: Iterable[tuple[Candidate, Tier]], trial: Trial, named: Iterab
     )
 
 
+UNLISTED = "which containers that stops is not known: the engine did not list them in time"
+
+
 @dataclass(frozen=True, slots=True)
 class Impact:
     """What a restart of the daemon does to the containers that run."""
@@ -114,6 +117,7 @@ class Impact:
     return_by_policy: tuple[str, ...]  # stop, and are started again by their restart policy
     keep_running: tuple[str, ...]  # live-restore; they keep their old nameservers until they are started again
     recreate: tuple[str, ...]  # started with --dns of their own: nothing in daemon.json reaches them
+    known: bool = True  # whether the engine listed its containers
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -131,7 +135,7 @@ class Impact:
             lines.append(
                 f"were started with --dns, and keep that until they are created anew: {', '.join(self.recreate)}"
             )
-        return ("restarts dockerd", *(lines or ("no container runs",)))
+        return ("restarts dockerd", *(lines or (("no container runs",) if self.known else (UNLISTED,))))
 
     @property
     def afterwards(self) -> tuple[str, ...]:
@@ -151,9 +155,9 @@ class Impact:
 RETURNING = frozenset({"always", "unless-stopped"})
 
 
-def impact(running: Iterable[Container], *, live_restore: bool) -> Impact:
-    """Tell, by name, what happens to each container."""
-    running = tuple(running)
+def impact(running: Iterable[Container] | None, *, live_restore: bool) -> Impact:
+    """Tell, by name, what happens to each container; None: the engine did not list them in time."""
+    known, running = running is not None, tuple(running or ())
     back = tuple(c.name for c in running if c.restart_policy in RETURNING)
     return Impact(
         live_restore,
@@ -161,6 +165,7 @@ def impact(running: Iterable[Container], *, live_restore: bool) -> Impact:
         () if live_restore else back,
         tuple(c.name for c in running) if live_restore else (),
         tuple(c.name for c in running if c.dns),
+        known,
     )
 
 

@@ -206,7 +206,7 @@ def _planned(
             verdict,
             path=path,
             diff=diff_of(path, before.data if before else None, after),
-            impact=impact(running.running if running else (), live_restore=bool(info and info.live_restore)),
+            impact=impact(running.running if running else None, live_restore=bool(info and info.live_restore)),
         ),
         change,
         daemon_of(host, facts),

@@ -139,6 +139,7 @@ def test_impact_of_a_restart():
     assert met.recreate == ("own",)
     assert met.afterwards[0] == "docker start web"
     assert impact((), live_restore=False).words == ("restarts dockerd", "no container runs")
+    assert "not known" in impact(None, live_restore=False).words[1]
 
 
 def test_live_restore_keeps_containers_and_their_old_servers():
