@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from urllib.parse import urlsplit
@@ -154,13 +155,17 @@ def move(
     labels = dict(network.labels)
     if project := labels.get("com.docker.compose.project"):
         yield f"# {network.name} is made by Compose: set its subnet there too (networks.*.ipam.config), else it returns; project {project}"
-    yield from (f"docker network disconnect --force {network.name} {name}" for name in here)
-    yield f"docker network rm {network.name}"
-    options = "".join(f" --opt {k}={v}" for k, v in network.options if k != "com.docker.network.bridge.name")
-    marks = "".join(f" --label {k}={v}" for k, v in network.labels)
+    # Names and labels of networks may be anything, blanks and "$(…)" too.
+    called = shlex.quote(network.name)
+    yield from (f"docker network disconnect --force {called} {name}" for name in here)
+    yield f"docker network rm {called}"
+    options = "".join(
+        f" --opt {shlex.quote(f'{k}={v}')}" for k, v in network.options if k != "com.docker.network.bridge.name"
+    )
+    marks = "".join(f" --label {shlex.quote(f'{k}={v}')}" for k, v in network.labels)
     internal = " --internal" if network.internal else ""
-    yield f"docker network create --subnet {subnet}{internal}{options}{marks} {network.name}"
-    yield from (f"docker network connect {network.name} {name}" for name in here)
+    yield f"docker network create --subnet {subnet}{internal}{options}{marks} {called}"
+    yield from (f"docker network connect {called} {name}" for name in here)
 
 
 POOL_ERRORS = ("non-overlapping IPv4 address pool", "predefined address pools have been fully subnetted")
@@ -221,6 +226,6 @@ def address_pools(
         Evidence("address pools", bases),
         *(Evidence("GET /networks, without a container", name) for name in idle[:10]),
         cause=why,
-        fix=(*((f"docker network rm {' '.join(idle)}",) if idle else ()), *(widen if spare and not idle else ())),
+        fix=(*((f"docker network rm {shlex.join(idle)}",) if idle else ()), *(widen if spare and not idle else ())),
         impact="removes networks that no container uses, not even a stopped one" if idle else "restarts dockerd",
     )

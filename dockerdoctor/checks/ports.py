@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -149,11 +150,14 @@ def freeing(listener: Listener, containers: Containers) -> tuple[str, ...]:
     if process.unit == "systemd-resolved.service":
         # It holds port 53 of 127.0.0.53 alone: an address of its own spares the host's own name resolution.
         return ("# leave systemd-resolved its port: publish on one address of this host only, -p ADDRESS:53:53/udp",)
+    if process.name.startswith("sshd") or process.unit in {"ssh.service", "sshd.service"}:
+        return ("# sshd has it, which may be how people log in to this host: publish on another port",)
+    if process.pid == 1:
+        return (f"# systemd holds it for a socket unit: systemctl list-sockets | grep {listener.port}",)
     if process.unit:
-        return (
-            f"systemctl stop {process.unit}",
-            f"# to keep it from starting at boot: systemctl disable {process.unit}",
-        )
+        # A user may give a unit of his own any name.
+        unit = shlex.quote(process.unit)
+        return (f"systemctl stop {unit}", f"# to keep it from starting at boot: systemctl disable {unit}")
     return (f"kill {process.pid}",)
 
 

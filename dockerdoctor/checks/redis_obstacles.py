@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -142,7 +143,7 @@ def join(app: Container, server: Container, name: str, networks: Networks) -> tu
         return ()
     if known:
         # An internal network too: the two only talk to each other.
-        return (f"docker network connect {known[0]} {app.name}",)
+        return (f"docker network connect {shlex.quote(known[0])} {app.name}",)
     return join_anew(app, server, name, networks)
 
 
@@ -238,7 +239,10 @@ def unresolved(client: RedisClient, app: Container, scene: Scene) -> Case:
             if network
             else (f"docker network create {client.host}-net", f"docker network connect {client.host}-net {app.name}")
         )
-        fix = (*made, f"docker run -d --name {client.host} --network {network or client.host + '-net'} redis:7-alpine")
+        fix = (
+            *made,
+            f"docker run -d --name {client.host} --network {shlex.quote(network or f'{client.host}-net')} redis:7-alpine",
+        )
     else:
         seen = (*seen, on_networks(server))
         fix = (*(() if server.running else start(server)), *join(app, server, client.host, scene.networks), *keep(app))

@@ -1,5 +1,6 @@
 """One row a verdict: facts in, finding out."""
 
+import ipaddress
 from dataclasses import replace
 from pathlib import Path
 
@@ -281,6 +282,15 @@ def test_subnet_overlap_moves_to_a_free_range():
         "docker network rm shop",
         "docker network create --subnet 10.212.0.0/24 shop",
         "docker network connect shop dns",
+    ]
+
+
+def test_what_a_network_is_called_is_no_command():
+    odd = replace(NETWORKS.all[-1], name="a $(reboot)", labels=(("x", "y; reboot"),))
+    commands = list(addresses.move(odd, ipaddress.ip_network("10.9.0.0/16"), None, None))
+    assert commands == [
+        "docker network rm 'a $(reboot)'",
+        "docker network create --subnet 10.9.0.0/24 --label 'x=y; reboot' 'a $(reboot)'",
     ]
 
 

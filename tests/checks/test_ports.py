@@ -78,6 +78,13 @@ def test_in_use_by_host_process(containers, listeners, expected, text):
     [
         (Process(9, "nginx", "nginx.service"), "systemctl stop nginx.service"),
         (Process(9, "python3"), "kill 9"),
+        (Process(9, "python3", "$(reboot).service"), "systemctl stop '$(reboot).service'"),
+        (Process(9, "sshd", "ssh.service"), "# sshd has it"),
+        (Process(9, "sshd"), "# sshd has it"),
+        (
+            Process(1, "systemd", "init.scope"),
+            "# systemd holds it for a socket unit: systemctl list-sockets | grep 8080",
+        ),
         (Process(9, "httpd", "docker.service", WEB.id), "docker stop web"),
         (Process(9, "systemd-resolve", "systemd-resolved.service"), "# leave systemd-resolved"),
         (None, "# find its holder"),
