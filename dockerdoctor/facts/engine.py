@@ -142,7 +142,9 @@ class EngineInfo:
 def version_parts(version: str) -> tuple[int, ...]:
     """Take the numbers out of a version: "20.10.24+dfsg1" → (20, 10, 24)."""
     match = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    return tuple(int(n) for n in match.group(1).split(".")) if match else ()
+    parts = tuple(int(n) for n in match.group(1).split(".")) if match else ()
+    # A nightly build calls itself "0.0.0-20240719…" and is new, not old.
+    return parts if any(parts) else ()
 
 
 # The most specific first: yum is there for old habits where dnf does the work.

@@ -236,7 +236,16 @@ NEW = EngineVersion("20.10.24", "1.41", "1.12", "linux", "amd64", "6.1")
 
 @pytest.mark.parametrize(
     ("version", "status"),
-    [("20.10.24+dfsg1", PASS), ("1.13.0", PASS), ("29.1.2", PASS), ("1.12.6", FAIL), ("dev", UNKNOWN), ("", UNKNOWN)],
+    [
+        ("20.10.24+dfsg1", PASS),
+        ("1.13.0", PASS),
+        ("29.1.2", PASS),
+        ("28.0.0-rc.1", PASS),
+        ("1.12.6", FAIL),
+        ("dev", UNKNOWN),
+        ("0.0.0-20240719170126-bd4f1a7", UNKNOWN),  # a nightly build
+        ("", UNKNOWN),
+    ],
 )
 def test_version(version, status):
     assert engine.version.decide(replace(NEW, version=version)).status is status
