@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -217,16 +218,26 @@ def _interrupted(*_: object) -> None:
     sys.exit(ExitStatus.INTERRUPTED)
 
 
+def _our_bug(kind: type[BaseException], bug: BaseException, trace: TracebackType | None) -> None:
+    """Show it, leave nothing behind, and end with a status of its own."""
+    sys.__excepthook__(kind, bug, trace)
+    talk("this is a bug in the doctor, and says nothing about this host")
+    sweep_abandoned()
+    os._exit(ExitStatus.BUG)
+
+
 def main() -> None:
     """Run the command; every way out has its documented exit code."""
     # Ctrl-C and SIGTERM unwind alike, so that nothing is left behind; click would make an exit status 1 of the first.
     for number in INTERRUPTIONS:
         signal.signal(number, _interrupted)
+    sys.excepthook = _our_bug
     # What a host says may hold what its terminal cannot show, or what is no character at all.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(standalone_mode=True)
+        # Not app(): Typer would put a hook of its own in the place of ours.
+        typer.main.get_command(app)(standalone_mode=True)
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else int(done.code is not None)
     except BrokenPipeError:

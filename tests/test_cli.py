@@ -95,3 +95,11 @@ def test_names_that_are_no_text_are_shown_and_saved_all_the_same(tmp_path, form)
     assert rb"\udcff.sock" in done.stdout
     assert r"\udcff.sock" in file.read_text(encoding="utf-8")
     assert doctor("check", "--from", str(file), "--only", "engine.reachable").exit_code == 1
+
+
+def test_our_own_bug_has_a_status_of_its_own():
+    code = "import dockerdoctor.cli as cli; cli.report_on = None; cli.main()"
+    words = ("check", "--passive", "--only", "engine.socket-file")
+    done = subprocess.run((sys.executable, "-c", code, *words), capture_output=True, timeout=30, check=False)
+    assert done.returncode == 70
+    assert b"TypeError" in done.stderr
