@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from dockerdoctor.checks import daemon_json, daemon_keys, daemon_state, daemon_values
 from dockerdoctor.checks.fatal import Signature, signature_of
 from dockerdoctor.checks.prerequisites import INSTALL, NOT_OURS, TROUBLE, of_this_host, shown, start
@@ -102,11 +104,13 @@ def _gave_up(
             " "
         )[0],
     }
+    # Words of a log are no shell's.
+    quoted = {name: value if name == "install" else shlex.quote(value) for name, value in fields.items()}
     return failed(
         f"dockerd failed to start: {known.meaning.format(**fields)}",
         *seen,
         cause=known.cause.format(**fields),
-        fix=(*(step.format(**fields) for step in known.fix), *start(units)),
+        fix=(*(step.format(**(fields if step.startswith("#") else quoted)) for step in known.fix), *start(units)),
         because=CONFIG_ERRORS if known.configuration else known.because,
     )
 

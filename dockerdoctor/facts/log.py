@@ -66,6 +66,9 @@ def last_start(journal: str) -> list[tuple[str, str]]:
             entry = json.loads(line)
         except ValueError:
             continue
+        # What a container says under --log-driver journald counts as docker.service's too (docs: journald logging driver).
+        if "CONTAINER_ID" in entry:
+            continue
         if entry.get("MESSAGE_ID") == UNIT_STARTING and entry.get("UNIT") == "docker.service":
             said.clear()
         said.append((_text(entry.get("MESSAGE")), str(entry.get("SYSLOG_IDENTIFIER") or "")))

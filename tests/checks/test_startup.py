@@ -405,6 +405,12 @@ def test_signature(name, line):
     )
 
 
+def test_a_log_is_no_command():
+    line = next(line for name, line in REAL if name == "firewalld-zone").replace("docker0", "$(reboot)")
+    finding = startup.started.decide(HERE, DEAD, NONE, units(FAILED), log(line), None, PROGRAMS)
+    assert "--remove-interface='$(reboot)'" in finding.fix[0]
+
+
 def test_signatures():
     assert {s.id for s in SIGNATURES} == {name for name, _ in REAL}
     assert len({s.id for s in SIGNATURES}) == len(SIGNATURES)

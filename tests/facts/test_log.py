@@ -24,7 +24,15 @@ def starting():
 
 def test_last_start():
     journal = "\n".join(
-        [entry("of an old start"), starting(), "no json", entry(list(b"caf\xe9")), entry("x", "systemd"), entry(None)]
+        [
+            entry("of an old start"),
+            starting(),
+            "no json",
+            entry("panic: a container's", "dockerd", CONTAINER_ID="c"),
+            entry(list(b"caf\xe9")),
+            entry("x", "systemd"),
+            entry(None),
+        ]
     )
     assert last_start(journal) == [
         ("Starting docker.service...", "systemd"),
