@@ -707,7 +707,8 @@ def not_published(containers: Containers, listeners: Listeners) -> Finding:
     if not hidden:
         return passed("no web server on the default bridge is without a published port")
     container, port = hidden[0]
-    free = next(p for p in (port, port + 8000) if p > 1023 and all(x.port != p for x in listeners.host))
+    taken = {x.port for x in listeners.host}
+    free = next((p for p in (port, port + 8000) if p > 1023 and p not in taken), listeners.free_port(port))
     return failed(
         f"{names(c for c, _ in hidden)} serves port {port}, which is exposed but not published",
         *(Evidence(f"docker inspect {c.name}", f"ExposedPorts {p}/tcp, no Ports") for c, p in hidden),

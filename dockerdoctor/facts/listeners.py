@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from dockerdoctor.facts.containers import Container, Containers, Networks, PortBinding
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
@@ -130,7 +130,7 @@ class Listeners:
         """The next port of the host on which nobody listens."""
         taken = {x.port for x in self.host}
         near = near if near > 1023 else near + 8000
-        return next(p for p in range(near + 1, 65536) if p not in taken)
+        return next(p for p in chain(range(near + 1, 65536), range(1024, near)) if p not in taken)
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,3 +276,10 @@ HIDDEN = replace(WEB, ports=(), wanted_ports=())
 def test_not_published(containers, expected):
     facts = heard(inside=[within(("0.0.0.0", 80))])
     assert verdict(ports.not_published, Containers(containers), facts)[0] == expected
+
+
+def test_a_free_port_is_found_where_the_usual_ones_are_taken():
+    facts = heard(NGINX, inside=[within(("0.0.0.0", 80))])  # port 8080 has gone to somebody else
+    finding = ports.not_published.decide(Containers((HIDDEN,)), facts)
+    assert "-p 8081:80" in finding.fix[0]
+    assert heard(replace(NGINX, port=65535)).free_port(65535) == 1024
