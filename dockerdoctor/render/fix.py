@@ -54,6 +54,9 @@ def _tame(verdict: Verdict) -> Verdict:
     return replace(
         verdict,
         reason=tame(verdict.reason),
+        seen=tuple((place, tame(said)) for place, said in verdict.seen),
+        path=tame(verdict.path),
+        backup=tame(verdict.backup),
         diff=tuple(map(tame, verdict.diff)),
         next=tuple(map(tame, verdict.next)),
         causes=tame_report(verdict.causes) if verdict.causes else None,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -23,13 +24,33 @@ from rich.text import Text
 from dockerdoctor.model import Severity, Status
 from dockerdoctor.render import Format
 from dockerdoctor.render.json import SCHEMA_VERSION, result
-from dockerdoctor.render.terminal import FAIL_MARKS, MARKS, Options, as_text, heading, root_cause
+from dockerdoctor.render.terminal import (
+    FAIL_MARKS,
+    MARKS,
+    Options,
+    as_text,
+    heading,
+    root_cause,
+    tame,
+    tame_finding,
+    tame_report,
+)
 from dockerdoctor.sample.model import BUILD, SampleReport, Verdict
 
 
 def render_text(report: SampleReport, options: Options) -> str:
     """Stage by stage, then the cause."""
-    return as_text(_report(report, options), options)
+    return as_text(_report(_tame(report), options), options)
+
+
+def _tame(report: SampleReport) -> SampleReport:
+    """Logs, pages and engines' messages are the host's, and a terminal obeys what it is sent."""
+    return replace(
+        report,
+        verdicts=tuple(replace(v, finding=tame_finding(v.finding)) for v in report.verdicts),
+        notes=tuple(map(tame, report.notes)),
+        diagnosis=tame_report(report.diagnosis) if report.diagnosis else None,
+    )
 
 
 def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:

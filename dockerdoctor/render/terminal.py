@@ -92,19 +92,24 @@ def tame(said: str) -> str:
     return said.translate(CONTROLS)
 
 
+def tame_finding(found: Finding) -> Finding:
+    """Take them out of all that a finding says."""
+    return replace(
+        found,
+        summary=tame(found.summary),
+        cause=tame(found.cause),
+        evidence=tuple(Evidence(tame(e.source), tame(e.saw)) for e in found.evidence),
+        fix=tuple(map(tame, found.fix)),
+    )
+
+
 def tame_report(report: Report) -> Report:
     """Take them out of all that a report shows."""
-
-    def finding(found: Finding) -> Finding:
-        return replace(
-            found,
-            summary=tame(found.summary),
-            cause=tame(found.cause),
-            evidence=tuple(Evidence(tame(e.source), tame(e.saw)) for e in found.evidence),
-            fix=tuple(map(tame, found.fix)),
-        )
-
-    return replace(report, results=tuple(replace(r, finding=finding(r.finding)) for r in report.results))
+    return replace(
+        report,
+        results=tuple(replace(r, finding=tame_finding(r.finding)) for r in report.results),
+        crashes=tuple(map(tame, report.crashes)),
+    )
 
 
 def _mark(result: Result) -> tuple[str, str]:
@@ -141,10 +146,11 @@ def _report(report: Report, options: Options) -> Iterator[RenderableType]:
 
 def heading(endpoint: Endpoint, engine: Engine) -> Text:
     """Which engine this is about, and why that one."""
-    text = Text(f"Docker Engine {engine.version}" if engine.version else "Docker Engine, not answering", style="bold")
-    text.append(f" at {endpoint.url or 'no endpoint'} ({endpoint.source})", style="not bold")
+    title = f"Docker Engine {engine.version}" if engine.version else "Docker Engine, not answering"
+    text = Text(tame(title), style="bold")
+    text.append(tame(f" at {endpoint.url or 'no endpoint'} ({endpoint.source})"), style="not bold")
     if engine.os:
-        text.append(f"\n{engine.os}, kernel {engine.kernel}", style="not bold dim")
+        text.append(tame(f"\n{engine.os}, kernel {engine.kernel}"), style="not bold dim")
     return text
 
 

@@ -9,6 +9,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from dockerdoctor.render.terminal import tame
 from dockerdoctor.sample.model import Stage
 
 
@@ -28,7 +29,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Show a line of the engine's own output."""
-        self._line(f"  {line}")
+        self._line(f"  {tame(line)}")
 
     def _line(self, line: str) -> None:
         # Somebody who closed our standard error wants no progress, and still the report.
@@ -56,7 +57,7 @@ class LiveProgress(Progress):
 
     def say(self, line: str) -> None:
         """Show the newest line of output, cut where the terminal ends."""
-        text = Text.assemble((self.doing, "bold"), "  ", (line.strip(), "dim"), no_wrap=True, overflow="ellipsis")
+        text = Text.assemble((self.doing, "bold"), "  ", (tame(line.strip()), "dim"), no_wrap=True, overflow="ellipsis")
         text.truncate(max(20, self.console.width - 4), overflow="ellipsis")
         self.status.update(text)
 
