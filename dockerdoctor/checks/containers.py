@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from dockerdoctor.checks.reach import NETWORK_TROUBLE
 from dockerdoctor.examine import check, failed, passed, unknown
 from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.probe_container import NO_PYTHON
 from dockerdoctor.model import Evidence, Finding, Severity
+
+# An authorization plugin, or a proxy before the socket that lets nothing be created: policy, not a fault.
+FORBIDDEN = re.compile(r"authorization denied|forbidden|not allowed|\b403\b", re.IGNORECASE)
 
 
 @check(
@@ -41,6 +46,8 @@ def start(inside: Inside, process: DaemonProcess | None) -> Finding:
         return unknown(f"no container could be asked: {message}", how="docker pull python:3.13-slim")
     if message.startswith("no answer within"):
         return unknown(f"the probe containers did not answer: {message}", *lines)
+    if FORBIDDEN.search(message):
+        return unknown(f"this engine forbids what the doctor asks of it: {message}", *lines)
     if NETWORK_TROUBLE.search(message):
         return unknown("what keeps a container's network from being set up is judged elsewhere", *lines)
     if process is not None and not process.pid:

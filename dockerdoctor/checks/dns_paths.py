@@ -21,7 +21,7 @@ from dockerdoctor.checks.reach import default_bridge, somebody
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import HostDns, HostResolver
+from dockerdoctor.facts.dns import HostDns, HostResolver, is_loopback
 from dockerdoctor.facts.firewall import Drop, Firewall, Moved, Packet, dropped_on_the_way, drops
 from dockerdoctor.facts.inside import BRIDGE, Inside, View
 from dockerdoctor.facts.routes import Routes
@@ -151,6 +151,9 @@ def input_firewall(
         return skipped("no nameserver of containers runs on this host")
     for server in own:
         for v in inside.views:
+            first = v.nameservers[0] if v.nameservers else server
+            if first != server and not is_loopback(first) and works(both(v, first)):
+                continue  # it is asked only where the first one fails
             if not (
                 works(both(host, server)) and both(v, server) and all(a.outcome == "timeout" for a in both(v, server))
             ):

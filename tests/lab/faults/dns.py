@@ -8,7 +8,7 @@ from tests.lab.machine import Machine
 NAME = "well.lab"
 KNOWN = {"dns": {NAME: "192.0.2.1"}}
 DEAD = "198.51.100.53"  # nobody's (RFC 5737); `unreachable` makes sure of it
-RESOLVES = f"timeout 8 docker run --rm busybox nslookup {NAME}"
+RESOLVES = f"timeout -k 1 8 docker run --rm busybox nslookup {NAME}"
 FIX_DNS = "doctor fix-dns --write --yes"
 
 # A nameserver that says one rcode to everything, over both transports: argv is address, rcode.
@@ -162,7 +162,7 @@ FAULTS = (
         "dns-first-server-dead-slow",
         "dns.first-server-slow",
         first_dead,
-        f"timeout 3 docker run --rm busybox nslookup {NAME}",
+        f"timeout -k 1 3 docker run --rm busybox nslookup {NAME}",
         machine=KNOWN,
         cure=FIX_DNS,
     ),

@@ -8,7 +8,7 @@ from tests.lab.machine import Machine
 
 # Beyond the host, from the default bridge.
 # TCP, since pings of two containers look alike to conntrack, which would let the second pass where the first did.
-REACHES_OUT = "timeout 12 docker run --rm busybox sh -c 'echo | nc -w 3 {gateway} 5000'"
+REACHES_OUT = "timeout -k 1 12 docker run --rm busybox sh -c 'echo | nc -w 3 {gateway} 5000'"
 PUBLISHES = "docker run --rm -p 8080:80 busybox true"
 RESTART = "systemctl reset-failed docker.service docker.socket; systemctl restart docker"
 
@@ -86,7 +86,7 @@ while True:
     client.close()
 """
 UPLOADS = (
-    "timeout 20 docker run --rm busybox sh -c 'head -c 100000 /dev/zero | nc -w 6 {gateway} 8099' | grep 'got all'"
+    "timeout -k 1 12 docker run --rm busybox sh -c 'head -c 100000 /dev/zero | nc -w 6 {gateway} 8099' | grep 'got all'"
 )
 
 
