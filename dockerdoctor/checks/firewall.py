@@ -268,7 +268,7 @@ def input_drop(firewall: Firewall, networks: Networks, inside: Inside | None, mo
     "network.iptables-split",
     title="Rules live in one backend of iptables only",
     severity=Severity.ERROR,
-    docs="https://wiki.debian.org/iptables",
+    docs=FILTERING,
 )
 def iptables_split(
     firewall: Firewall,
