@@ -294,7 +294,16 @@ def first_server_slow(
     title="Running containers have nameservers that still answer",
     severity=Severity.ERROR,
     docs=CONTAINER_DNS,
-    upstream=("dns.host-resolves", "dns.server-dead", "dns.input-firewall", "dns.forward-firewall", *NO_CONNECTION),
+    upstream=(
+        "dns.host-resolves",
+        "dns.loopback-in-daemon-json",
+        "dns.server-dead",
+        "dns.loopback-fallback",
+        "dns.udp-blocked",
+        "dns.input-firewall",
+        "dns.forward-firewall",
+        *NO_CONNECTION,
+    ),
 )
 def stale_container(
     running: ContainerResolvers, inside: Inside, host: HostDns | None, embedded: EmbeddedResolvers | None
@@ -345,6 +354,8 @@ def stale_container(
             *(f"# {name} was started with --dns: create it again with a server that answers" for name in recreate),
         ),
         impact="the container stops for a moment" if restart else "",
+        # Servers that a new container would get as well have not grown old: what ails them is judged above.
+        because=None if all(set(servers) <= set(inside.bridge.nameservers) for _, servers in sick) else (),
     )
 
 

@@ -77,26 +77,31 @@ def _cidr(text: str) -> str:
         return ""
 
 
+def parse_routes(text: str) -> tuple[Route, ...]:
+    """Read `ip -json route show table all`: the main table first, in which most packets find their way, then policies'."""
+    listed = [
+        r for r in json.loads(text or "[]") if r.get("table") != "local" and r.get("type", "unicast") == "unicast"
+    ]
+    found = []
+    for r in sorted(listed, key=lambda r: (r.get("table", "main") != "main", int(r.get("metric") or 0))):
+        # Of several next hops, which share the packets, the first stands for all.
+        hop = next(iter(r.get("nexthops") or ()), r)
+        mtu = int((r.get("metrics") or [{}])[0].get("mtu") or 0)
+        destination = _cidr(r.get("dst", ""))
+        found.append(Route(destination, hop.get("dev", ""), hop.get("gateway", ""), r.get("prefsrc", ""), mtu))
+    return tuple(r for r in found if r.destination)
+
+
 @probe()
 def routes(host: Host, endpoint: ChosenEndpoint) -> Routes:
-    """Ask ip(8), which knows every table; kernels sort routes of a table by metric, and so are they here."""
+    """Ask ip(8), which knows every table; kernels sort the routes of one by metric, and so are they here."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     listed = host.run("ip", "-json", "-4", "route", "show", "table", "all")
     links = host.run("ip", "-json", "-details", "address", "show")
     if not (listed.ok and links.ok):
         raise Unmeasured(f"ip: {listed.err.strip() or links.err.strip()}", how="install iproute2")
-    found = [
-        Route(
-            _cidr(r.get("dst", "")),
-            r.get("dev", ""),
-            r.get("gateway", ""),
-            r.get("prefsrc", ""),
-            int((r.get("metrics") or [{}])[0].get("mtu") or 0),
-        )
-        for r in sorted(json.loads(listed.out or "[]"), key=lambda r: int(r.get("metric") or 0))
-        if r.get("table") != "local" and r.get("type", "unicast") == "unicast"
-    ]
+    found = parse_routes(listed.out)
     interfaces = tuple(
         Interface(
             i.get("ifname", ""),
@@ -109,4 +114,4 @@ def routes(host: Host, endpoint: ChosenEndpoint) -> Routes:
         for i in json.loads(links.out or "[]")
         if i.get("ifname")
     )
-    return Routes(tuple(r for r in found if r.destination), interfaces)
+    return Routes(found, interfaces)

@@ -296,6 +296,14 @@ def test_stale_container(containers, answers, status, fix):
     assert finding.fix == fix
 
 
+@pytest.mark.parametrize(("theirs", "because"), [(UP, None), (DEAD, ())], ids=["as-new-ones", "of-old"])
+def test_only_servers_that_new_containers_do_not_get_are_stale(theirs, because):
+    silence = (said(UP, "timeout", "timeout"), said(DEAD, "timeout", "timeout"))
+    finding = dns.stale_container.decide(running([theirs]), inside(*silence), host(said(UP)), None)
+    assert finding.status is FAIL
+    assert finding.because == because
+
+
 @pytest.mark.parametrize(
     ("outcome", "user", "status"),
     [("NXDOMAIN", None, PASS), ("SERVFAIL", None, FAIL), ("timeout", None, FAIL), ("SERVFAIL", (), PASS)],

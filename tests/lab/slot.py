@@ -166,7 +166,7 @@ class Slot:
 
     def forget_network(self) -> None:
         """Remove our rules and, if it is still there, the link."""
-        for table in ("filter", "nat"):
+        for table in ("filter", "nat", "raw", "mangle"):
             listed = subprocess.run(["iptables", "-w", "-t", table, "-S"], capture_output=True, text=True, check=True)
             for rule in map(shlex.split, listed.stdout.splitlines()):
                 if self.tag in rule:

@@ -153,6 +153,8 @@ def test_leaves_nothing():
     with Machine.boot() as machine:
         number, home = machine.slot.number, machine.slot.home
         machine.run("docker run -d busybox sleep 1000")
+        for table in ("raw", "mangle"):  # a case may use any
+            machine.firewall("PREROUTING", "-i", machine.slot.link, "-d", "198.51.100.1", "-j", "DROP", table=table)
         assert {"mounts", "links", "rules", "processes", "groups"} <= set(traces(number))
     assert traces(number) == {}
     assert not home.exists()
