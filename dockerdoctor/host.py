@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -577,10 +577,3 @@ class Host:
         with target.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
-
-
-def arguments_of(command: Sequence[str]) -> str:
-    """Show a command as it would be typed."""
-    import shlex  # noqa: PLC0415
-
-    return shlex.join(command)

@@ -15,8 +15,6 @@ from dockerdoctor.model import Evidence, Finding
 DAEMON_DNS = "https://docs.docker.com/engine/daemon/troubleshoot/#specify-dns-servers-for-docker"
 CONTAINER_DNS = "https://docs.docker.com/engine/network/#dns-services"
 FIX_DNS = "doctor fix-dns --write"
-# A name that takes longer to resolve than this is a name that programs give up on: pip, apt and curl all pause visibly.
-SLOW_LOOKUP = 2.0  # seconds
 # What keeps packets of any kind in a container; a nameserver beyond the host cannot be reached past these.
 NO_CONNECTION: tuple[str, ...] = (
     "network.ip-forward",
