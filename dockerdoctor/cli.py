@@ -113,6 +113,8 @@ def check(
         _write(save, dump(facts))
     report = report_on(facts, checks, seconds, began)
     typer.echo(FORMATS[output_format](report, options_for(verbose=verbose, every=every)), nl=False)
+    # The reader has it while the probe containers are being removed, which `main` waits for.
+    sys.stdout.flush()
     raise typer.Exit(report.exit_status(fail_on))
 
 

@@ -27,7 +27,11 @@ PATIENCE = 10.0  # seconds
 def measure_host(
     host: Host, settings: Settings, checks: Iterable[Check], *, passive: bool = False, patience: float = PATIENCE
 ) -> tuple[Facts, dict[type, float]]:
-    """Measure what the checks need, and what a report's heading does; nothing of it is left behind."""
+    """
+    Measure what the checks need, and what a report's heading does.
+
+    Probe containers are still being removed when this returns: `sweep_abandoned` waits for that.
+    """
     wanted = {fact for one in checks for fact, _ in one.needs.values()} | {
         Caller,
         ChosenEndpoint,
@@ -35,10 +39,7 @@ def measure_host(
         EngineInfo,
     }
     probes = tuple(replace(p, deadline=min(p.deadline, patience)) for p in required_probes(PROBES, wanted))
-    try:
-        return measure(probes, host, {Settings: settings}, passive=passive)
-    finally:
-        sweep_abandoned()
+    return measure(probes, host, {Settings: settings}, passive=passive)
 
 
 def report_on(
@@ -64,9 +65,12 @@ def examine_host(
     passive: bool = False,
     patience: float = PATIENCE,
 ) -> Report:
-    """Measure and report."""
+    """Measure and report; nothing of it is left behind."""
     checks, began = tuple(checks), now()
-    facts, seconds = measure_host(host, settings, checks, passive=passive, patience=patience)
+    try:
+        facts, seconds = measure_host(host, settings, checks, passive=passive, patience=patience)
+    finally:
+        sweep_abandoned()
     return report_on(facts, checks, seconds, began)
 
 

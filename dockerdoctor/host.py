@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -219,16 +220,16 @@ class Host:
         """Where a path of the patient really lies."""
         return self.root / str(path).lstrip("/")
 
-    def read_bytes(self, path: str | Path) -> bytes:
-        """Read at most MAX_FILE_BYTES; raises OSError. Never blocks on a FIFO or a device."""
+    def read_bytes(self, path: str | Path, limit: int = MAX_FILE_BYTES) -> bytes:
+        """Read at most so many bytes; raises OSError. Never blocks on a FIFO or a device."""
         # O_NONBLOCK: opening a FIFO that somebody put in the file's place would block for ever.
         fd = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         # Unbuffered, in small pieces: a sysctl refuses a reader with a buffer of megabytes (ENOMEM, proc_sysctl.c).
         data = b""
         with os.fdopen(fd, "rb", buffering=0) as file:
-            while len(data) < MAX_FILE_BYTES and (more := file.read(CHUNK)):
+            while len(data) < limit and (more := file.read(min(CHUNK, limit - len(data)))):
                 data += more
-        return data[:MAX_FILE_BYTES]
+        return data
 
     def read(self, path: str | Path) -> str:
         """Read text; bytes that are no UTF-8 are shown as escapes; raises OSError."""
@@ -458,16 +459,28 @@ class Host:
     # -- the Docker API -----------------------------------------------------------------------------------------
 
     def unix_http(
-        self, path: str, target: str, timeout: float = 3.0, limit: int = MAX_BODY_BYTES
+        self,
+        path: str,
+        target: str,
+        timeout: float = 3.0,
+        limit: int = MAX_BODY_BYTES,
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """GET over a Unix socket; returns status, headers and at most `limit` bytes; raises OSError or HTTPException."""
+        """
+        Ask over a Unix socket; returns status, headers and at most `limit` bytes.
+
+        Raises OSError or HTTPException.
+        """
         connection = UnixHTTPConnection(str(self.path(path)), timeout)
         # The socket's own timeout begins anew with every byte: one that drips for ever is cut off as a whole.
         cut = threading.Timer(timeout, connection.cut)
         cut.daemon = True
         try:
             cut.start()
-            connection.request("GET", target)
+            connection.request(method, target, body or None, dict(headers))
             response = connection.getresponse()
             reply = response.status, dict(response.getheaders()), response.read(limit)
         except (OSError, http.client.HTTPException):
@@ -480,6 +493,27 @@ class Host:
         if connection.overdue:
             raise TimeoutError
         return reply
+
+    def unix_stream(self, path: str, target: str, timeout: float) -> tuple[int, Iterator[bytes]]:
+        """
+        POST over a Unix socket; returns the status, and what follows as it comes, each piece within `timeout` seconds.
+
+        Raises OSError or HTTPException, and so may the iterator.
+        """
+        connection = UnixHTTPConnection(str(self.path(path)), timeout)
+        try:
+            connection.request("POST", target)
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+
+        def pieces() -> Iterator[bytes]:
+            with contextlib.closing(connection), response:
+                while piece := response.read1(CHUNK):
+                    yield piece
+
+        return response.status, pieces()
 
     def docker(self, url: str, version: str, timeout: float = 5.0, tls: Any = None) -> docker.APIClient:
         """Build a client of the engine's API; one per probe, since it is not thread-safe (docker/docker-py#3229)."""

@@ -64,7 +64,9 @@ def installed(
     if not endpoint.local:
         return skipped("the engine is on another host")
     if programs.dockerd:
-        return passed(f"{programs.dockerd} is version {programs.dockerd_version or 'unknown'}")
+        return passed(
+            f"{programs.dockerd}{f' is version {programs.dockerd_version}' if programs.dockerd_version else ''}"
+        )
     if ping.answered or process.pid:
         return passed("an engine runs, though dockerd is not in the usual folders")
     if others and others.answering:

@@ -26,7 +26,7 @@ class Installed:
     dockerd: str
     docker: str
     containerd: str
-    dockerd_version: str = ""  # "20.10.24+dfsg1"; asked of the program, so it is known while the daemon is down
+    dockerd_version: str = ""  # "20.10.24+dfsg1"; asked of the program, and only where no engine tells its own
     podman_shim: bool = False  # `docker` is podman in disguise
     package_manager: str = ""  # "apt-get", "dnf", ...
 
@@ -153,18 +153,24 @@ PACKAGE_MANAGERS = ("apt-get", "dnf", "yum", "zypper", "apk", "pacman")
 
 # A second more than the program gets, so that the rest is known when that is slow.
 @probe(deadline=4)
-def installed(host: Host) -> Installed:
-    """Find the programs; ask dockerd for its version, which it tells without starting anything."""
+def installed(host: Host, ping: DaemonPing | None) -> Installed:
+    """Find the programs; a hundred megabytes of dockerd are asked for their version only where no engine answers."""
     dockerd = host.which("dockerd")
     docker = host.which("docker")
-    match = re.search(r"version v?([^\s,]+)", host.run(dockerd, "--version").out) if dockerd else None
+    version = program_version(host, dockerd) if dockerd and not (ping and ping.answered) else ""
     # podman-docker installs a link, or a script of a few lines.
     podman = bool(docker) and (
         "podman" in host.path(docker).resolve().name
-        or (host.read_bytes(docker)[:2] == b"#!" and "podman" in host.text(docker))
+        or (host.read_bytes(docker, 2) == b"#!" and "podman" in host.text(docker))
     )
     manager = next((m for m in PACKAGE_MANAGERS if host.which(m)), "")
-    return Installed(dockerd, docker, host.which("containerd"), match.group(1) if match else "", podman, manager)
+    return Installed(dockerd, docker, host.which("containerd"), version, podman, manager)
+
+
+def program_version(host: Host, dockerd: str) -> str:
+    """Ask dockerd for its version, which it tells without starting anything; empty when it does not."""
+    match = re.search(r"version v?([^\s,]+)", host.run(dockerd, "--version").out)
+    return match.group(1) if match else ""
 
 
 PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "no_proxy", "all_proxy"})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from dockerdoctor.facts.api import Refused
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import FALLBACK, ContainerResolvers, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
@@ -252,28 +253,24 @@ class Survey:
 
     def guarded(self, place: str) -> None:
         """Ask in one place; that it cannot be asked is an answer too."""
-        import docker.errors  # noqa: PLC0415 - heavy, and --passive does without
-        import requests  # noqa: PLC0415
-
         ask_there = {HOST: self.on_host, BRIDGE: self.on_bridge, USER: self.on_user_network}[place]
         try:
             ask_there()
         except Unmeasured as no:
             reason = no.reason
-        except (docker.errors.DockerException, requests.RequestException, OSError) as no:
-            reason = str(getattr(no, "explanation", "") or no)
+        except (Refused, OSError) as no:
+            reason = str(no)
         else:
             return
         if not self.views[place].done():
             self.views[place].set_result(View(place, error=reason))
 
     def heard(self, place: str, said: dict[str, Any]) -> None:
-        """Note a place's answers, and keep its container until nobody needs it."""
+        """Note a place's answers."""
         if said["interfaces"]:
             self.views[place].set_result(view(place, said))
         else:  # "bridge": "none", or a default network of that kind: its silence is as it should be
             self.views[place].set_result(View(place, error="containers are given no interface there"))
-        self.over.wait(DEADLINE)
 
     def on_host(self) -> None:
         """Ask from the host itself; its nameservers are asked elsewhere (`HostDns`)."""
@@ -282,17 +279,19 @@ class Survey:
 
     def on_bridge(self) -> None:
         """Ask from the default bridge, with a published port; without one where the engine cannot publish."""
-        import docker.errors  # noqa: PLC0415 - as above
 
-        heard = partial(self.heard, BRIDGE)
+        def heard(said: dict[str, Any]) -> None:
+            self.heard(BRIDGE, said)
+            self.over.wait(DEADLINE)  # the port is dialled meanwhile, from the host and from the other container
+
         dialling = threading.Thread(target=self.dial, daemon=True)
         if self.own:
             try:
                 self.lab.ask("bridge", self.questions, publish=self.port, started=dialling.start, answered=heard)
-            except docker.errors.APIError as no:
+            except Refused as no:
                 if dialling.ident:
                     raise
-                self.publish_error = str(no.explanation or no)
+                self.publish_error = str(no)
                 self.dialled.set_result(())
             else:
                 return
@@ -300,11 +299,13 @@ class Survey:
 
     def on_user_network(self) -> None:
         """Ask from a user-defined network; one question more: the port that the other container publishes."""
-        with contextlib.closing(self.lab.connect()) as api:
-            network = self.lab.make_network(api)
+        network = self.lab.make_network()
         more = ((self.own, self.port, GREETING, 1.5),) if self.own else ()
         questions = replace(self.questions, exchanges=(*self.questions.exchanges, *more))
-        self.lab.ask(network, questions, answered=partial(self.heard, USER))
+        try:
+            self.lab.ask(network, questions, answered=partial(self.heard, USER))
+        finally:
+            self.lab.remove(network)
 
     def dial(self) -> None:
         """Reach the published port from the host, on its loopback and on its own address."""

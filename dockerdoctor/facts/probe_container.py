@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import inspect
 import json
 import secrets
@@ -11,10 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
+from dockerdoctor.facts.api import Api, Refused, frames
 from dockerdoctor.facts.containers import LABEL
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
-from dockerdoctor.facts.engine import client
+from dockerdoctor.facts.engine import listed, table, texts
 from dockerdoctor.host import Host
 from dockerdoctor.incontainer import ask
 from dockerdoctor.measure import Unmeasured
@@ -27,6 +30,7 @@ CLOSING = 3.0
 NO_PYTHON = "this engine cannot borrow this host's Python, and no local image has one"
 ANSWER_WITHIN = 2.5  # seconds that the questions get
 LISTEN_PORT = 8080  # inside the container; any would do
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - how others publish, and that is the question
 CONTAINER_LIFE = 7  # seconds after which a container that nobody stopped ends by itself
 # A container a minute old belongs to a doctor that was killed.
 STALE_AFTER = 60.0
@@ -62,7 +66,7 @@ class Lab:
     """What one run of probe containers needs, and all that it must remove again."""
 
     host: Host
-    connect: Callable[[], Any]  # a new API client; one per thread
+    api: Api
     bindable: bool = True  # the engine sees this host's files
     run_id: str = field(default_factory=lambda: secrets.token_hex(4))
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,35 +75,39 @@ class Lab:
     abandoned: bool = False
 
     def __post_init__(self) -> None:  # noqa: D105 - a thread needs its object
-        self.sweeping = threading.Thread(target=self._sweep, daemon=True)
+        self.sweeping = threading.Thread(target=self.sweep, daemon=True)
 
     @property
     def labels(self) -> dict[str, str]:
         """Marks everything as ours, and when it was made."""
         return {LABEL: self.run_id, f"{LABEL}.created": str(int(self.host.clock()))}
 
-    def image(self, api: Any) -> str:
+    def image(self) -> str:
         """Import an image of nothing, once: the interpreter comes from the host, so that nothing need be pulled."""
         name = f"dockerdoctor-probe:{self.run_id}"
         with self.lock:
             if name not in self.made:
-                changes = [f"LABEL {key}={value}" for key, value in self.labels.items()]
                 repository, _, tag = name.partition(":")
-                api.import_image_from_data(EMPTY_TAR, repository=repository, tag=tag, changes=changes)
+                changes = [f"LABEL {key}={value}" for key, value in self.labels.items()]
+                query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": changes}
+                said = self.api.call("POST", "/images/create", query=query, body=EMPTY_TAR)
+                # What goes wrong after its first byte, the engine says in its answer and not with the status.
+                if "errorDetail" in str(said):
+                    raise Refused(0, str(table(said).get("error") or said)[:300])
                 self.made[name] = "image"
         return name
 
-    def body(self, api: Any) -> tuple[str, str, list[str]]:
+    def body(self) -> tuple[str, str, list[str]]:
         """Image, interpreter and the host's folders it needs: the host's own Python, or else that of a local image."""
         if self.bindable:
             folders = [f for f in ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin") if self.host.exists(f)]
             if self.host.exists(SYSTEM_PYTHON):
-                return self.image(api), SYSTEM_PYTHON, folders
+                return self.image(), SYSTEM_PYTHON, folders
             prefix = sys.base_prefix
             program = str(getattr(sys, "_base_executable", sys.executable))
-            return self.image(api), program, [*folders, *([] if prefix.startswith("/usr") else [prefix])]
-        for listed in api.images():
-            for tag in listed.get("RepoTags") or ():
+            return self.image(), program, [*folders, *([] if prefix.startswith("/usr") else [prefix])]
+        for image in listed(self.api.call("GET", "/images/json")):
+            for tag in texts(table(image).get("RepoTags")):
                 if tag.rpartition("/")[2].startswith("python:"):
                     return tag, "python3", []
         raise Unmeasured(NO_PYTHON, how="docker pull python:3.13-slim")
@@ -117,94 +125,92 @@ class Lab:
         Run one container and return its answers; it is removed before this returns.
 
         With `publish`, the container listens and is published on that port of the host. `started` is called once it
-        runs, and `answered` with the answers before it is removed. Raises docker.errors.APIError and OSError.
+        runs, and `answered` with the answers before it is removed. Raises Refused.
         """
-        api, container = self.connect(), ""
-        try:
-            image, program, folders = self.body(api)
-            said = questions.payload()
-            if publish:
-                said |= {"listen": LISTEN_PORT, "token": self.run_id, "linger": CONTAINER_LIFE}
-            config = api.create_host_config(
-                binds=[f"{folder}:{folder}:ro" for folder in folders],
-                network_mode=network,
-                cap_drop=["ALL"],
-                read_only=True,
-                security_opt=["no-new-privileges", "label=disable"],
-                log_config={"type": "json-file", "config": {}},
-                port_bindings={LISTEN_PORT: ("0.0.0.0", publish)} if publish else None,  # noqa: S104 - that is the question
-            )
-            container = api.create_container(
-                image,
-                [program, "-I", "-S", "-c", inspect.getsource(ask), json.dumps(said)],
-                host_config=config,
-                labels=self.labels,
-                ports=[LISTEN_PORT] if publish else None,
+        image, program, folders = self.body()
+        said = questions.payload()
+        if publish:
+            said |= {"listen": LISTEN_PORT, "token": self.run_id, "linger": CONTAINER_LIFE}
+        inner = f"{LISTEN_PORT}/tcp"
+        made = self.api.call(
+            "POST",
+            "/containers/create",
+            body={
+                "Image": image,
+                "Entrypoint": [],
+                "Cmd": [program, "-I", "-S", "-c", inspect.getsource(ask), json.dumps(said)],
+                "Labels": self.labels,
                 # Docker's proxy settings for containers must not redirect our own questions.
-                environment={"no_proxy": "*", "NO_PROXY": "*"},
-                entrypoint="",
-            )["Id"]
-            self.made[container] = "container"
-            output = api.attach(container, stdout=True, stderr=True, stream=True, logs=False)
-            api.start(container)
+                "Env": ["no_proxy=*", "NO_PROXY=*"],
+                "ExposedPorts": {inner: {}} if publish else {},
+                "HostConfig": {
+                    "Binds": [f"{folder}:{folder}:ro" for folder in folders],
+                    "NetworkMode": network,
+                    "CapDrop": ["ALL"],
+                    "ReadonlyRootfs": True,
+                    "SecurityOpt": ["no-new-privileges", "label=disable"],
+                    "LogConfig": {"Type": "json-file", "Config": {}},
+                    "PortBindings": {inner: [{"HostIp": EVERY_ADDRESS, "HostPort": str(publish)}]} if publish else {},
+                },
+            },
+        )
+        container = str(table(made).get("Id") or "")
+        self.made[container] = "container"
+        try:
+            pieces = self.api.attach(container)
+            self.api.call("POST", f"/containers/{container}/start")
             started()
-            text = ""
-            for chunk in output:
-                text += chunk.decode("utf-8", "replace")
-                if text.endswith("\n"):
-                    break
-            try:
-                answer = dict(json.loads(text.splitlines()[-1]))
-            except (ValueError, IndexError):
-                raise Unmeasured(f"the probe container said: {text.strip()[-300:] or 'nothing'}") from None
+            answer = heard(pieces)
             answered(answer)
             return answer
         finally:
-            self.remove(api, container)
-            api.close()
+            self.remove(container)
 
-    def make_network(self, api: Any) -> str:
+    def make_network(self) -> str:
         """Create the temporary user-defined network; returns its name."""
         name = f"dockerdoctor-{self.run_id}"
-        api.create_network(name, driver="bridge", labels=self.labels)
+        self.api.call(
+            "POST",
+            "/networks/create",
+            body={"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": self.labels},
+        )
         self.made[name] = "network"
         return name
 
-    def remove(self, api: Any, name: str) -> None:
+    def remove(self, name: str) -> None:
         """Remove one thing that was made; what the engine refuses is left to the next run's sweep."""
         kind = self.made.pop(name, "")
-        with contextlib.suppress(Exception):
-            if kind == "container":
-                api.remove_container(name, force=True, v=True)
-            elif kind == "network":
-                api.remove_network(name)
-            elif kind == "image":
-                api.remove_image(name, force=True)
+        if not kind:
+            return
+        # `noprune` no, `force` yes: a container that runs is killed, and an image goes with its tag.
+        query = {"container": {"force": 1, "v": 1}, "image": {"force": 1}}.get(kind)
+        with contextlib.suppress(Refused):
+            self.api.call("DELETE", f"/{kind}s/{quote(name)}", query=query)
 
-    def sweep(self, api: Any) -> None:
+    def sweep(self) -> None:
         """Remove what a killed run left behind, and of this run whatever is left once it is abandoned."""
 
-        def ours(labels: dict[str, str] | None) -> bool:
-            labels = labels or {}
-            created = labels.get(f"{LABEL}.created", "0")
+        def ours(labels: dict[str, Any]) -> bool:
+            created = str(labels.get(f"{LABEL}.created", "0"))
             age = self.host.clock() - float(created if created.isdigit() else 0)
             return age > STALE_AFTER or (labels.get(LABEL) == self.run_id and self.abandoned)
 
-        listings: tuple[tuple[Callable[[], Any], str], ...] = (
-            (lambda: api.containers(all=True, filters={"label": LABEL}), "container"),
-            (lambda: api.networks(filters={"label": LABEL}), "network"),
-            (lambda: api.images(filters={"label": LABEL}), "image"),
+        query = {"filters": json.dumps({"label": [LABEL]})}
+        listings: tuple[tuple[str, str, dict[str, Any]], ...] = (
+            ("container", "/containers/json", {"all": 1}),
+            ("network", "/networks", {}),
+            ("image", "/images/json", {}),
         )
-        for listed, kind in listings:
-            with contextlib.suppress(Exception):
-                for item in listed():
-                    if ours(item.get("Labels")):
-                        self.made[item["Id"]] = kind
-                        self.remove(api, item["Id"])
+        for kind, target, more in listings:
+            with contextlib.suppress(Refused):
+                for item in map(table, listed(self.api.call("GET", target, query=query | more))):
+                    if LABEL in table(item.get("Labels")) and ours(table(item.get("Labels"))):
+                        self.made[str(item.get("Id"))] = kind
+                        self.remove(str(item.get("Id")))
 
     def close(self) -> None:
-        """Remove network and image, and wait for the sweep; containers have gone with their answers."""
-        removing = [threading.Thread(target=self._remove, args=(name,), daemon=True) for name in tuple(self.made)]
+        """Remove what is left, and wait for the sweep; containers have gone with their answers."""
+        removing = [threading.Thread(target=self.remove, args=(name,), daemon=True) for name in tuple(self.made)]
         for thread in removing:
             thread.start()
         for thread in (*removing, self.sweeping):
@@ -212,13 +218,20 @@ class Lab:
         LABS.discard(self)
         self.closed.set()
 
-    def _remove(self, name: str) -> None:
-        with contextlib.suppress(Exception), contextlib.closing(self.connect()) as api:
-            self.remove(api, name)
 
-    def _sweep(self) -> None:
-        with contextlib.suppress(Exception), contextlib.closing(self.connect()) as api:
-            self.sweep(api)
+def heard(pieces: Iterator[bytes]) -> dict[str, Any]:
+    """Read a container's answers; raises Unmeasured with what it said instead."""
+    data = b""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        for piece in pieces:
+            data += piece
+            if frames(data).endswith("\n"):
+                break
+    text = frames(data)
+    try:
+        return dict(json.loads(text.splitlines()[-1]))
+    except (ValueError, IndexError):
+        raise Unmeasured(f"the probe container said: {text.strip()[-300:] or 'nothing'}") from None
 
 
 # Labs in use: what overdue probes hold must be removed by the main thread before it exits.
@@ -227,7 +240,7 @@ LABS: set[Lab] = set()
 
 def open_lab(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Lab:
     """A place to run probe containers in; `close` it."""
-    lab = Lab(host, lambda: client(host, endpoint, ping, DEADLINE), bindable=endpoint.local)
+    lab = Lab(host, Api(host, endpoint, ping, DEADLINE), bindable=endpoint.local)
     LABS.add(lab)
     # Looking for what a killed run left behind costs three calls: they are made while the containers start.
     lab.sweeping.start()
@@ -250,6 +263,6 @@ def sweep_abandoned() -> None:
         if not lab.closed.wait(CLOSING):
             lab.abandoned = True
             # In a thread, since an engine that hangs must not hang our exit; the next run sweeps what is left.
-            sweeping = threading.Thread(target=lab._sweep, daemon=True)  # noqa: SLF001 - ours
+            sweeping = threading.Thread(target=lab.sweep, daemon=True)
             sweeping.start()
             sweeping.join(CLOSING)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import struct
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import dockerdoctor
+from dockerdoctor.facts.api import frames
 from dockerdoctor.facts.containers import Container, Containers, command_of
 from dockerdoctor.facts.dns import parse_resolv_conf
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_words
@@ -166,15 +166,6 @@ def wishes(env: Mapping[str, str], command: Iterable[str]) -> tuple[Wish, ...]:
 def pairs(env: Iterable[str]) -> dict[str, str]:
     """An environment as the engine gives it."""
     return dict(item.partition("=")[::2] for item in env)
-
-
-def frames(stream: bytes) -> str:
-    """Take the text out of the engine's log stream: each frame has eight bytes before it, but a terminal's has none."""
-    text = b""
-    while len(stream) >= 8 and stream[0] in {0, 1, 2} and stream[1:4] == b"\0\0\0":
-        (size,) = struct.unpack(">I", stream[4:8])
-        text, stream = text + stream[8 : 8 + size], stream[8 + size :]
-    return (text + stream).decode("utf-8", "replace")
 
 
 def _log(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: Container) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dockerdoctor.facts.api import Refused
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.inside import View, view
 from dockerdoctor.facts.probe_container import DEADLINE, Lab, Questions, probe_lab
@@ -76,9 +77,6 @@ def try_servers(
     host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, servers: Iterable[str], names: Iterable[str]
 ) -> Trial:
     """Ask from a new container on the default bridge and from one on a new network, at once."""
-    import docker.errors  # noqa: PLC0415 - heavy
-    import requests  # noqa: PLC0415
-
     questions = Questions(servers=tuple(servers), names=tuple(names))
     views: dict[str, View] = {}
 
@@ -87,30 +85,22 @@ def try_servers(
             views[place] = view(place, work())
         except Unmeasured as no:
             views[place] = View(place, error=no.reason)
-        except (docker.errors.DockerException, requests.RequestException, OSError) as no:
-            views[place] = View(place, error=str(getattr(no, "explanation", "") or no))
+        except (Refused, OSError) as no:
+            views[place] = View(place, error=str(no))
 
     def on_new_network(lab: Lab) -> dict[str, Any]:
-        api = lab.connect()
-        network = lab.make_network(api)
-        api.close()
-        return lab.ask(network, questions)
+        return lab.ask(lab.make_network(), questions)
 
+    with probe_lab(host, endpoint, ping) as lab:
+        threads = [
+            threading.Thread(target=asked, args=("default bridge", lambda: lab.ask("bridge", questions)), daemon=True),
+            threading.Thread(target=asked, args=("user network", lambda: on_new_network(lab)), daemon=True),
+        ]
+        end = time.monotonic() + DEADLINE
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
     late = f"no answer within {DEADLINE:g} s"
-    try:
-        with probe_lab(host, endpoint, ping) as lab:
-            threads = [
-                threading.Thread(
-                    target=asked, args=("default bridge", lambda: lab.ask("bridge", questions)), daemon=True
-                ),
-                threading.Thread(target=asked, args=("user network", lambda: on_new_network(lab)), daemon=True),
-            ]
-            end = time.monotonic() + DEADLINE
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(max(0.0, end - time.monotonic()))
-    except (docker.errors.DockerException, requests.RequestException, OSError) as no:
-        late = f"no probe container could be made: {getattr(no, 'explanation', '') or no}"
     bridge, user = (views.get(p) or View(p, error=late) for p in ("default bridge", "user network"))
     return Trial(bridge, user)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dockerdoctor import jsontext
 from dockerdoctor.facts.daemon_json import Flag
-from dockerdoctor.facts.engine import Installed, version_parts
+from dockerdoctor.facts.engine import Installed, program_version, version_parts
 from dockerdoctor.fixes.daemon_json import decode, outer
 from dockerdoctor.host import Host
 from dockerdoctor.jsontext import Edit
@@ -18,8 +18,10 @@ NO_LEVEL = "none-so-that-dockerd-stops-here"
 
 def refusal(host: Host, installed: Installed, flags: tuple[Flag, ...], data: bytes) -> str:
     """Say why dockerd would not start with this file and its flags; empty when it would, or cannot be asked."""
-    version = version_parts(installed.dockerd_version)
-    if not installed.dockerd or not version:
+    if not installed.dockerd:
+        return ""
+    version = version_parts(installed.dockerd_version or program_version(host, installed.dockerd))
+    if not version:
         return ""
     argv = [installed.dockerd, *arguments(flags), "--config-file", "/dev/stdin"]
     if version >= VALIDATES_SINCE:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
-from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, Unit, Units, daemon_process, installed
 from dockerdoctor.facts.startup import containerd, pid_file, socket_group, unit_commands
 from dockerdoctor.host import Completed, Host
@@ -160,9 +160,11 @@ def test_installed(tmp_path, script, podman):
     patient(tmp_path, {"/usr/bin/docker": script})
     host = Machine(tmp_path, env={})
     host.programs = {"docker": "/usr/bin/docker", "dockerd": "/usr/sbin/dockerd", "dnf": "/usr/bin/dnf"}
-    found = installed.measure(host)
+    found = installed.measure(host, ping=None)
     assert found.podman_shim is podman
     assert (found.dockerd_version, found.package_manager) == ("20.10.24+dfsg1", "dnf")
+    answered = DaemonPing("ok", answered=True, api_version="1.41")
+    assert installed.measure(host, ping=answered).dockerd_version == ""
 
 
 @pytest.mark.parametrize(

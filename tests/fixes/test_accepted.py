@@ -67,4 +67,5 @@ def test_a_file_with_a_log_level_stops_it_by_that():
 def test_a_dockerd_that_cannot_be_asked_safely_is_not(installed):
     host = Dockerd(Completed(0, "", ""))
     assert refusal(host, installed, (), b"{}") == ""
-    assert not host.asked
+    # One that is there is asked for its version, and tells none.
+    assert [argv[1:] for argv, _ in host.asked] == [("--version",)] * bool(installed.dockerd)
