@@ -11,7 +11,7 @@ export DOCKERDOCTOR_LAB ?= /var/tmp/dockerdoctor-lab
 VENV := $(DOCKERDOCTOR_LAB)/venv-$(shell sha256sum pyproject.toml | cut -c1-12)
 RUN := PYTHONPATH=. $(VENV)/bin/
 
-.PHONY: help demo test check fast lint docs docs-check lab prepare prepare-all coverage bench
+.PHONY: help demo test check fast lint docs docs-check lab prepare prepare-all matrix coverage bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -30,9 +30,8 @@ $(VENV)/ready:
 prepare: $(VENV)/ready
 	@$(RUN)python -m tests.lab.prepare
 
-# What dockerd accepts is compared on a newer engine too.
 prepare-all: $(VENV)/ready
-	@$(RUN)python -m tests.lab.prepare bookworm trixie
+	@$(RUN)python -m tests.lab.prepare bookworm trixie sid
 
 demo: prepare
 	@$(RUN)python -m tests.lab.demo
@@ -57,11 +56,19 @@ fast: $(VENV)/ready
 
 # Two machines at a time: each is a whole system, and two cores are common. A case that fails is tried once more, and said
 # to have been: whole machines share one host's time.
+LAB := pytest -q -n 2 --dist worksteal --reruns 1 -rR
+
+# Every machine on one engine, and a sample on the others.
 lab: prepare-all
-	$(RUN)pytest -q -m lab -n 2 --dist worksteal --reruns 1 -rR
+	$(RUN)$(LAB) -m 'lab and not matrix'
 	$(RUN)python docs/generate.py --coverage --check
 
-# docs/coverage.md from the outcomes of the last `make lab`
+# make matrix: every machine on every engine, for a night
+matrix: prepare-all
+	$(RUN)$(LAB) -m lab
+	$(RUN)python docs/generate.py --coverage --check
+
+# docs/coverage.md: what the last runs on machines proved goes into it
 coverage: $(VENV)/ready
 	$(RUN)python docs/generate.py --coverage
 

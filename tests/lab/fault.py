@@ -5,11 +5,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tests.lab.base import ENGINES, SUITES
 from tests.lab.machine import CommandFailed, Machine
 from tests.lab.store import LAB, REPO, LabError, key
 
@@ -32,6 +33,8 @@ class Healthy:
     doctor: tuple[str, ...] = ("check",)
     user: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    engines: tuple[str, ...] = tuple(ENGINES)  # where there can be such a machine
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # engine: fields that differ there
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Fault:
     with_: tuple[str, ...] = ()  # other root causes that are rightly named too
     cure: str = ""  # a command that repairs it: afterwards `broken` succeeds and the check passes
     verify_fix: bool = False  # the finding's own commands must do the same, pasted into a shell
+    engines: tuple[str, ...] = tuple(ENGINES)  # where it can be
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # engine: fields that differ there
 
     @property
     def family(self) -> str:
@@ -60,12 +65,27 @@ class Fault:
         return self.id.split(":")[0]
 
 
-def prove(fault: Fault, *, control: bool = True) -> dict[str, Any]:
+Patient = TypeVar("Patient", Fault, Healthy)
+
+
+def at(patient: Patient, engine: str) -> Patient:
+    """Give the declaration as it is for one engine."""
+    there = replace(patient, **patient.on.get(engine, {}))
+    return replace(there, machine={**there.machine, "suite": ENGINES[engine]})
+
+
+def engines(patient: Fault | Healthy) -> tuple[str, ...]:
+    """Give the engines a declaration is for: a machine of one suite is for its engine alone."""
+    return (SUITES[patient.machine["suite"]].engine,) if "suite" in patient.machine else patient.engines
+
+
+def prove(fault: Fault, *, control: bool = True, engine: str = "") -> dict[str, Any]:
     """
     Boot, break, diagnose, cure; raise NotProven where it goes otherwise than declared; note the outcome either way.
 
-    `control=False` leaves out the examination before the fault, to save its time.
+    `control=False` leaves out the examination before the fault, to save its time; the engine is the first it is for.
     """
+    fault = at(fault, engine or engines(fault)[0])
     row: dict[str, Any] = {"fault": fault.id, "check": fault.check}
     with noted(row, fault.machine) as watch, Machine.boot(**fault.machine) as machine:
         watch("boot")
@@ -113,8 +133,9 @@ def prove(fault: Fault, *, control: bool = True) -> dict[str, Any]:
     return row
 
 
-def prove_healthy(healthy: Healthy) -> dict[str, Any]:
+def prove_healthy(healthy: Healthy, *, engine: str = "") -> dict[str, Any]:
     """Boot it, see that it works, and that the doctor finds no error; note the outcome."""
+    healthy = at(healthy, engine or engines(healthy)[0])
     row: dict[str, Any] = {"healthy": healthy.id}
     with noted(row, healthy.machine) as watch, Machine.boot(**healthy.machine) as machine:
         watch("boot")
@@ -123,6 +144,7 @@ def prove_healthy(healthy: Healthy) -> dict[str, Any]:
         watch("setup")
         report = examine(machine, healthy)
         watch("check")
+        row["engine"] = (report.get("engine") or {}).get("version")
         row["warnings"] = sorted(no_error(report))
     return row
 

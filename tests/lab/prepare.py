@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.lab.base import SUITES, base, bootstrap, inside
+from tests.lab.base import SUITES, base, bootstrap, engine_of, inside
 from tests.lab.images import PYTHON_FINISH, PYTHON_PACKAGES, PYTHON_SUITE, RECIPES, storage_name
 from tests.lab.install import host_pip, installed_doctor
 from tests.lab.machine import Machine, docker_folder, end_politely
@@ -54,7 +54,7 @@ def main() -> int:
         with step("images"):
             built(storage_name(), build_images)
         for suite in suites:
-            with step(f"Docker folder with busybox on {suite}"):
+            with step(f"Docker folder with busybox on {suite}, Engine {engine_of(suite)}"):
                 docker_folder(("busybox",), suite)
             with step(f"doctor on {suite}"):
                 installed_doctor(base(suite))

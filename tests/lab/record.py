@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from tests.lab.fault import do
+from tests.lab.fault import at, do, engines
 from tests.lab.faults import FAULTS
 from tests.lab.machine import Machine
 
@@ -19,7 +19,8 @@ CASES = Path(__file__).parents[1] / "cases"
 def main() -> int:
     """Record the faults that match the arguments' globs."""
     chosen = [f for f in FAULTS if any(fnmatch.fnmatch(f.id, pattern) for pattern in sys.argv[1:])]
-    for fault in chosen:
+    for declared in chosen:
+        fault = at(declared, engines(declared)[0])
         with Machine.boot(**fault.machine) as machine:
             do(machine, fault.setup)
             do(machine, fault.inject)

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.lab.fault import Fault, Healthy, do
+from tests.lab.base import SUITES
+from tests.lab.fault import Fault, Healthy, at, do, engines
 from tests.lab.faults import FAULTS
 from tests.lab.healthy import HEALTHY
 from tests.lab.machine import Machine
@@ -22,6 +23,7 @@ def main() -> int:
     patient = parser.add_mutually_exclusive_group()
     patient.add_argument("--fault", metavar="ID", help="with this fault injected; `list` shows all")
     patient.add_argument("--healthy", metavar="ID", help="one of the healthy machines; `list` shows all")
+    parser.add_argument("--suite", choices=SUITES, help="the Debian and its engine; the first that the patient is for")
     parser.add_argument("--user", help="as alice (who may use Docker) or bob (who may not), not root")
     parser.add_argument("--image", action="append", default=[], help="have this image from the start; repeatable")
     parser.add_argument("--daemon-json", help="the text of /etc/docker/daemon.json")
@@ -37,8 +39,12 @@ def main() -> int:
     if wanted and wanted not in known:
         parser.error(f"unknown: {wanted}; `list` shows all")
     chosen = known.get(wanted)
+    if chosen:
+        chosen = at(chosen, SUITES[args.suite].engine if args.suite else engines(chosen)[0])
 
     options: dict[str, Any] = dict(chosen.machine) if chosen else {}
+    if args.suite:
+        options["suite"] = args.suite
     if args.image:
         options["images"] = tuple(args.image)
     if args.daemon_json is not None:

@@ -6,11 +6,17 @@ import pytest
 
 from tests.lab.fault import prove
 from tests.lab.faults import FAULTS
+from tests.lab.healthy import HEALTHY
+from tests.lab.matrix import SAMPLE, cases, require
 
 pytestmark = pytest.mark.lab
 
+if unknown := SAMPLE - {patient.id for patient in (*FAULTS, *HEALTHY)}:
+    raise ValueError(f"the sample names machines that nobody declares: {', '.join(sorted(unknown))}")
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.id)
-def test_fault(fault):
+
+@pytest.mark.parametrize(("fault", "engine"), cases(FAULTS))
+def test_fault(fault, engine):
+    require(engine)
     # DOCKERDOCTOR_LAB_QUICK=1 leaves out the examination of the machine before it is broken.
-    prove(fault, control="DOCKERDOCTOR_LAB_QUICK" not in os.environ)
+    prove(fault, engine=engine, control="DOCKERDOCTOR_LAB_QUICK" not in os.environ)

@@ -331,7 +331,7 @@ def test_nothing_to_do_on_a_healthy_machine():
         assert everything(m) == before
 
 
-@pytest.mark.parametrize("suite", ["trixie"])
+@pytest.mark.parametrize("suite", ["trixie", "sid"])
 def test_newer_engines(suite):
     """They are asked with --validate, and their user-defined networks go another way."""
     with Machine.boot(suite=suite, daemon_json={"dns": [DEAD]}, **KNOWN) as m:

@@ -1,0 +1,37 @@
+"""On which engines each declared machine is examined: `make test` takes the oldest and a sample, `make matrix` all."""
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from tests.lab.base import ENGINES, engine_of
+from tests.lab.fault import Fault, Healthy, engines
+
+# On all its engines every time: one fault or more of each area, those first whose verdict or cure depends on the engine.
+SAMPLE = {
+    "plain",
+    "busy",
+    "user-networks",
+    "daemon-json-syntax:trailing-comma",
+    "daemon-json-hosts-conflict",
+    "dns-daemon-json-dead-server:silent",
+    "dns-loopback-fallback-blocked",
+    "net-docker-chains-flushed",
+    "net-ip-forward-off",
+}
+
+
+def cases(patients: Iterable[Fault | Healthy]) -> Iterator[object]:
+    """Give a parameter set for each machine on each of its engines; what `make test` leaves out is marked `matrix`."""
+    for patient in patients:
+        for engine in engines(patient):
+            always = engine == engines(patient)[0] or patient.id in SAMPLE
+            marks = () if always else (pytest.mark.matrix,)
+            yield pytest.param(patient, engine, id=f"{patient.id}@{engine}", marks=marks)
+
+
+def require(engine: str) -> None:
+    """Skip where the suite has moved on to an engine that the declarations do not speak of."""
+    version = engine_of(ENGINES[engine])
+    if not version.startswith(f"{engine}."):
+        pytest.skip(f"{ENGINES[engine]} has Docker {version} by now, not {engine}")
