@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from dockerdoctor.facts.container_details import Details, details
 from dockerdoctor.facts.daemon_json import rootless
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_arguments, mask_url, mask_words
 from dockerdoctor.facts.engine import DaemonProcess, ask, ask_list
@@ -15,8 +16,10 @@ from dockerdoctor.measure import Unmeasured, probe
 
 # Everything the doctor starts carries this label, so that whatever a kill leaves behind can be found and removed.
 LABEL = "io.dockerdoctor.probe"
-# The list is one call; an inspection is one more each. Beyond this many running containers only the list is read.
+# The list is one call, and an inspection one more each, of some milliseconds: of a host with thousands of containers those
+# are looked at that may be in trouble, then those that run, then the newest of the rest.
 MAX_INSPECTED = 200
+MAX_AT_REST = 50
 SECRET_NAME = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
 
 
@@ -74,6 +77,7 @@ class Container:
     runtime: str = ""  # "runc", "nvidia"; one with a network stack of its own is "runsc"
     created: str = ""
     finished: str = ""  # when it last ended
+    details: Details | None = None
 
     @property
     def running(self) -> bool:
@@ -212,6 +216,7 @@ def _inspected(data: dict[str, Any], status: str) -> Container:
         runtime=str(hostc.get("Runtime") or ""),
         created=str(data.get("Created") or ""),
         finished=str(state.get("FinishedAt") or ""),
+        details=details(data),
     )
 
 
@@ -234,15 +239,33 @@ def _listed(data: dict[str, Any]) -> Container:
     )
 
 
+def worth_a_look(listed: list[Container]) -> frozenset[str]:
+    """Choose whom to inspect: who is in trouble, who runs, and of those at rest the newest, the failed ones first."""
+
+    def rank(container: Container) -> int:
+        if container.state in {"restarting", "dead"} or "(unhealthy)" in container.status:
+            return 0
+        if container.state not in {"exited", "created"}:
+            return 1
+        return 3 if container.status.startswith("Exited (0)") else 2
+
+    ordered = sorted(listed, key=rank)  # the engine lists the newest first, and a sort keeps that
+    active = [c.id for c in ordered if rank(c) < 2]
+    at_rest = [c.id for c in ordered if rank(c) >= 2]
+    return frozenset([*active, *at_rest[:MAX_AT_REST]][:MAX_INSPECTED])
+
+
 # Inspecting 200 containers takes about a second on a slow machine.
 @probe(deadline=8, upstream=("engine.reachable", "engine.responsive"))
 def containers(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Containers:
     """List all containers, inspect those that may tell something: the running and the recently failed."""
-    listed = ask_list(host, endpoint, ping, "/containers/json?all=1")
+    answer = ask_list(host, endpoint, ping, "/containers/json?all=1")
+    listed = [_listed(data) for data in answer if LABEL not in (data.get("Labels") or {})]
+    chosen = worth_a_look(listed)
     found: list[Container] = []
-    for n, data in enumerate(d for d in listed if LABEL not in (d.get("Labels") or {})):
-        container = _listed(data)
-        if n < MAX_INSPECTED:
+    for one in listed:
+        container = one
+        if container.id in chosen:
             # Gone between the list and the look: what the list said of it stands.
             with contextlib.suppress(Unmeasured):
                 container = _inspected(ask(host, endpoint, ping, f"/containers/{container.id}/json"), container.status)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text, mask_url
-from dockerdoctor.host import Host
+from dockerdoctor.host import MAX_BODY_BYTES, Host
 from dockerdoctor.measure import Unmeasured, probe
 
 # The newest API this doctor speaks: Engine 25's. Engine 29 serves nothing older; older engines are asked in their own.
@@ -319,9 +319,11 @@ def client(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, timeout: floa
     return host.docker(endpoint.url, api_version(ping), timeout, _tls(endpoint))
 
 
-def ask(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, timeout: float = INFO_TIMEOUT) -> Any:
+def fetch(
+    host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, timeout: float, limit: int = MAX_BODY_BYTES
+) -> tuple[int, Mapping[str, str], bytes]:
     """
-    GET one JSON document of the API; raises Unmeasured with the reason when the engine refuses, stalls or babbles.
+    GET anything of the API: status, headers and the first bytes; raises Unmeasured when the engine stalls or babbles.
 
     A Unix socket is asked with the standard library: what a lying or frozen daemon sends must be seen as it is, and
     docker-py takes longer to import than the answer takes to come.
@@ -331,16 +333,24 @@ def ask(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, tim
     url = f"/v{api_version(ping)}{target}"
     try:
         if endpoint.socket_path:
-            status, _, body = host.unix_http(endpoint.socket_path, url, timeout)
-        else:
-            api = client(host, endpoint, ping, timeout)
-            reply = api.get(f"{api.base_url}{url}")
-            status, body = reply.status_code, reply.content
-        document = json.loads(body)
+            return host.unix_http(endpoint.socket_path, url, timeout, limit)
+        api = client(host, endpoint, ping, timeout)
+        reply = api.get(f"{api.base_url}{url}")
+        return reply.status_code, reply.headers, reply.content[:limit]
     except TimeoutError:
         raise Unmeasured(f"GET {target}: no answer within {timeout:g} s") from None
-    # requests' exceptions are OSErrors too; a RecursionError is JSON's, of a liar's hundred thousand brackets
-    except (http.client.HTTPException, ValueError, OSError, RecursionError) as no:
+    # requests' exceptions are OSErrors too
+    except (http.client.HTTPException, ValueError, OSError) as no:
+        raise Unmeasured(mask_text(f"GET {target}: {type(no).__name__}: {no}")[:300]) from None
+
+
+def ask(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, target: str, timeout: float = INFO_TIMEOUT) -> Any:
+    """GET one JSON document of the API; raises Unmeasured with the reason when the engine refuses, stalls or babbles."""
+    status, _, body = fetch(host, endpoint, ping, target, timeout)
+    try:
+        document = json.loads(body)
+    # a RecursionError is JSON's, of a liar's hundred thousand brackets
+    except (ValueError, RecursionError) as no:
         raise Unmeasured(mask_text(f"GET {target}: {type(no).__name__}: {no}")[:300]) from None
     if status != http.client.OK:
         message = document.get("message", document) if isinstance(document, dict) else document

@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import dockerdoctor
-from dockerdoctor.facts.api import frames
 from dockerdoctor.facts.containers import Container, Containers, command_of
 from dockerdoctor.facts.dns import parse_resolv_conf
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_words
-from dockerdoctor.facts.engine import api_version, ask
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.engine import ask
 from dockerdoctor.facts.listeners import Listeners, container_of
+from dockerdoctor.facts.output import tail
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -166,16 +166,6 @@ def wishes(env: Mapping[str, str], command: Iterable[str]) -> tuple[Wish, ...]:
 def pairs(env: Iterable[str]) -> dict[str, str]:
     """An environment as the engine gives it."""
     return dict(item.partition("=")[::2] for item in env)
-
-
-def _log(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: Container) -> tuple[str, ...]:
-    target = f"/v{api_version(ping)}/containers/{container.id}/logs?stdout=1&stderr=1&tail={LOG_LINES}"
-    try:
-        status, _, body = host.unix_http(endpoint.socket_path, target, 2.0)
-    except OSError:
-        return ()
-    lines = (mask_words(line.strip())[:300] for line in frames(body).splitlines())
-    return tuple(line for line in lines if line) if status == 200 else ()
 
 
 def peers(container: Container) -> frozenset[str]:
@@ -349,7 +339,7 @@ def redis(
         if is_server(container):
             inner = listeners.within(container) if listeners else None
             listening = tuple(x.where for x in inner.tcp) if inner else ()
-            log = () if container.running else _log(host, endpoint, ping, container)
+            log = () if container.running else tail(host, endpoint, ping, container.id, LOG_LINES)
             servers.append(RedisServer(container.id, container.name, container.running, listening, log))
     on_host = [
         x.address

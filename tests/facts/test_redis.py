@@ -9,9 +9,10 @@ import threading
 
 import pytest
 
+from dockerdoctor.facts.api import frames
 from dockerdoctor.facts.containers import Attachment, Container, Containers
 from dockerdoctor.facts.listeners import InContainer, Listeners
-from dockerdoctor.facts.redis import Wish, by_the_book, frames, is_server, seeks, wishes
+from dockerdoctor.facts.redis import Wish, by_the_book, is_server, seeks, wishes
 from dockerdoctor.incontainer.redis import greet, resolve
 
 
