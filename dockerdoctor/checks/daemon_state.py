@@ -128,6 +128,8 @@ def _without_host_flag(units: Units | None, start: StartFlags) -> tuple[str, ...
     title="The running daemon has the settings of its configuration file",
     severity=Severity.WARNING,
     docs="https://docs.docker.com/reference/cli/dockerd/#configuration-reload-behavior",
+    # Nameservers that are configured and not in force are such a difference.
+    upstream=("dns.not-applied",),
 )
 def applied(
     file: DaemonJson,

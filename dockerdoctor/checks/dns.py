@@ -1,121 +1,38 @@
-"""Name resolution in containers and on the host."""
+"""The nameservers that new containers are given."""
 
 from __future__ import annotations
 
-import ipaddress
-import json
+from collections.abc import Iterable
 
 from dockerdoctor.checks.dns_answers import (
     CONTAINER_DNS,
     DAEMON_DNS,
     FIX_DNS,
     NO_CONNECTION,
+    NO_SERVER,
+    beyond,
     both,
     dark,
     given,
     judged,
     line_of,
     matrix,
+    nameless,
     outcome,
+    replacement,
     seen,
+    shown_dns,
     silent,
+    stopped,
     works,
 )
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
-from dockerdoctor.facts.containers import Networks
-from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import EMBEDDED, ContainerResolvers, EmbeddedResolvers, HostDns, HostResolver, is_loopback
-from dockerdoctor.facts.inside import USER, Inside
+from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
+from dockerdoctor.facts.dns import HostDns, HostResolver, is_loopback
+from dockerdoctor.facts.inside import Inside, kept_waiting
+from dockerdoctor.facts.registry import Registries
+from dockerdoctor.facts.routes import Routes
 from dockerdoctor.model import Evidence, Finding, Severity
-from dockerdoctor.web import HUB
-
-
-@check(
-    "dns.resolv-conf",
-    title="The host's /etc/resolv.conf leads to nameservers",
-    severity=Severity.ERROR,
-    docs="https://man7.org/linux/man-pages/man5/resolv.conf.5.html",
-)
-def resolv_conf(resolver: HostResolver, dns: HostDns) -> Finding:
-    """
-    Docker reads the host's /etc/resolv.conf for its own lookups and copies it into containers.
-
-    Why it matters: without a nameserver in it, the daemon asks 127.0.0.1 for registries and containers get a public
-    resolver that many networks block.
-    How to fix: restore the link to the running resolver's file, or write a nameserver into it.
-    """
-    etc = resolver.etc
-    where = Evidence(etc.path, f"link to {etc.link}: {etc.problem}" if etc.link else etc.problem or "ok")
-    if not etc.problem:
-        return passed(f"{etc.path} names {', '.join(etc.nameservers)}", where)
-    if etc.problem == "EACCES":
-        return unknown(f"{etc.path} cannot be read", where, how="# run as root")
-    if works(both(dns, "127.0.0.1")):
-        return passed(f"{etc.path} names no server, and the one on 127.0.0.1 that this means answers", where)
-    if resolver.resolved.nameservers:
-        fix = ["ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf", "systemctl restart docker"]
-    else:
-        fix = [
-            "# put your network's nameserver in place of the address; `ip route` shows the gateway, which often is one",
-            f"# rm -f {etc.path}; echo 'nameserver ADDRESS' > {etc.path}; systemctl restart docker",
-        ]
-    words = {
-        "missing": "does not exist",
-        "empty": "names no nameserver",
-        "dangling link": f"is a link to {etc.link}, which does not exist",
-    }
-    state = words.get(etc.problem, f"cannot be read ({etc.problem})")
-    return failed(
-        f"{etc.path} {state}",
-        where,
-        cause="The host has no resolver configuration, so the daemon cannot look registries up, and containers get "
-        "Docker's public fallback servers instead of your network's.",
-        fix=fix,
-        impact="restarts dockerd",
-    )
-
-
-@check(
-    "dns.host-resolves",
-    title="The host's own nameservers answer",
-    severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/daemon/troubleshoot/",
-    upstream=("dns.resolv-conf", "network.subnet-overlap"),
-)
-def host_resolves(resolver: HostResolver, dns: HostDns, networks: Networks | None) -> Finding:
-    """
-    The daemon pulls images with the host's resolver; "dns" in daemon.json is for containers only.
-
-    Why it matters: pulls and builds fail with "lookup … i/o timeout", "server misbehaving" or "no such host".
-    How to fix: give the host a nameserver that answers.
-    """
-    servers = resolver.etc.nameservers or ("127.0.0.1",)
-    lines = tuple(seen(said, "host") for s in servers for t in ("udp", "tcp") if (said := dns.said(s, t)))
-    if any(works(both(dns, s)) for s in servers):
-        return passed(f"{', '.join(servers)} answer" + ("s" if len(servers) == 1 else ""), *lines)
-    heard = [a for s in servers for a in both(dns, s)]
-    if silent(heard):
-        cause = "No nameserver of the host answers: the server is down, its address is wrong, or the network drops the questions."
-    else:
-        cause = (
-            f"The host's nameserver is there but does not resolve: it says {outcome(a for a in heard if not a.silent)}."
-        )
-    return failed(
-        f"the host cannot resolve names: {', '.join(f'{s} {outcome(dns.said(s))}' for s in servers)}",
-        *lines,
-        cause=cause + " The daemon looks up registries with it, and “dns” in daemon.json does not change that.",
-        fix=(f"# write a nameserver that answers into {resolver.etc.path}, or repair the one it names",),
-        because=None if networks and any(swallowed(s, networks) for s in servers) else ("dns.resolv-conf",),
-    )
-
-
-def swallowed(server: str, networks: Networks) -> bool:
-    """Whether a Docker network claims a nameserver's address, so that questions to it never leave the host."""
-    try:
-        address = ipaddress.ip_address(server)
-        return any(address in ipaddress.ip_network(subnet) for n in networks.bridges for subnet in n.subnets)
-    except ValueError:
-        return False
 
 
 @check(
@@ -124,7 +41,7 @@ def swallowed(server: str, networks: Networks) -> bool:
     severity=Severity.ERROR,
     docs=DAEMON_DNS,
 )
-def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None) -> Finding:
+def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None, start: StartFlags | None) -> Finding:
     """
     A container has a loopback of its own: 127.0.0.53 in there is not the host's resolver.
 
@@ -136,21 +53,23 @@ def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None) -> Findin
         return skipped("no nameservers are configured for containers")
     if not loopback:
         return passed(f"{', '.join(config.dns)}: none of them a loopback address")
-    where = Evidence(line_of(config, "dns"), f'"dns": {json.dumps(config.dns)}')
+    _, source = given(config, None)
+    where = shown_dns(config, source)
     others = [s for s in config.dns if not is_loopback(s)]
     if others and inside and any(works(both(v, s)) for v in inside.views for s in others):
         return passed(
             f"{', '.join(loopback)} cannot be reached from containers, but {', '.join(others)} answers", where
         )
     refused = [seen(v.said(s, "udp"), v.place) for s in loopback if inside for v in inside.views if v.said(s, "udp")]
+    repair = replacement(config, start)
     return failed(
-        f"daemon.json gives containers the nameserver {', '.join(loopback)}, which is each container's own loopback",
+        f"{source} gives containers the nameserver {', '.join(loopback)}, which is each container's own loopback",
         where,
         *refused,
         cause="127.0.0.0/8 inside a container is the container itself, where no resolver listens.",
-        fix=(FIX_DNS,),
-        automatic=True,
-        impact="restarts dockerd",
+        fix=repair.fix,
+        automatic=repair.automatic,
+        impact=repair.impact,
     )
 
 
@@ -159,9 +78,17 @@ def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None) -> Findin
     title="The nameservers that containers are given answer",
     severity=Severity.ERROR,
     docs=DAEMON_DNS,
-    upstream=("dns.resolv-conf", "dns.host-resolves", *NO_CONNECTION),
+    upstream=("dns.resolv-conf", "dns.host-resolves", "dns.loopback-in-daemon-json", *NO_CONNECTION),
 )
-def server_dead(inside: Inside, host: HostDns, resolver: HostResolver | None, config: DaemonJson | None) -> Finding:
+def server_dead(
+    inside: Inside,
+    host: HostDns,
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+    routes: Routes | None,
+    registries: Registries | None,
+    start: StartFlags | None,
+) -> Finding:
     """
     Nameservers retire, move and refuse; what daemon.json says stays.
 
@@ -178,20 +105,65 @@ def server_dead(inside: Inside, host: HostDns, resolver: HostResolver | None, co
         return passed(f"containers are given {', '.join(servers)} ({source})")
     if any(works(both(host, s)) and _unreached(inside, s) for s in usable):
         return skipped("a nameserver of theirs answers the host: what keeps containers from it is judged elsewhere")
+    if reason := nameless(resolver, host, routes, registries):
+        return skipped(f"{', '.join(usable)} does not answer containers, and {reason}")
     words = ", ".join(f"{s} {_words(inside, s)}" for s in usable)
     configured = config is not None and bool(config.dns)
     lines = [line for s in usable for line in matrix(s, host, inside)]
     if configured and config:
-        lines.insert(0, Evidence(line_of(config, "dns"), f'"dns": {json.dumps(config.dns)}'))
+        lines.insert(0, shown_dns(config, source))
+    repair = replacement(config, start)
+    when = "after the next restart of dockerd containers" if _differ(inside, usable) else "containers"
     return failed(
-        f"containers are given nameservers that do not resolve: {words} ({source})",
+        f"{when} are given nameservers that do not resolve: {words} ({source})",
         *lines,
         cause="Every nameserver that containers are given is dead or refuses them.",
-        fix=(FIX_DNS,),
-        automatic=True,
-        impact="restarts dockerd",
+        fix=repair.fix,
+        automatic=repair.automatic,
+        impact=repair.impact,
         # The host's trouble explains this one only where containers are given the host's own servers.
-        because=NO_CONNECTION if configured else None,
+        because=("dns.loopback-in-daemon-json", *NO_CONNECTION) if configured else None,
+    )
+
+
+def _differ(inside: Inside, servers: Iterable[str]) -> bool:
+    """Whether containers get quite other servers by now: dockerd has not read what names these."""
+    now = inside.bridge.nameservers
+    return bool(now) and not set(now) & set(servers)
+
+
+@check(
+    "dns.not-applied",
+    title="Containers get the nameservers that are configured for them",
+    severity=Severity.ERROR,
+    docs=DAEMON_DNS,
+    upstream=NO_CONNECTION,
+)
+def not_applied(
+    inside: Inside, host: HostDns | None, resolver: HostResolver | None, config: DaemonJson | None
+) -> Finding:
+    """
+    Dockerd reads "dns" when it starts, and decides then whether systemd-resolved is in use; a reload changes neither.
+
+    Why it matters: the file is right by now, and new containers still cannot resolve names.
+    How to fix: restart dockerd.
+    """
+    if unasked := dark(inside):
+        return unasked
+    servers, source = given(config, resolver)
+    now = inside.bridge.nameservers
+    if not _differ(inside, servers):
+        return passed(f"containers are given {', '.join(servers)} ({source})")
+    if works(a for s in now for a in both(inside.bridge, s)) or not any(works(both(inside.bridge, s)) for s in servers):
+        return passed(f"containers are given {', '.join(now)}, and would be no better off with {', '.join(servers)}")
+    return failed(
+        f"new containers still get {', '.join(now)}, which does not resolve, and not {', '.join(servers)} ({source})",
+        shown_dns(config, source) if config and config.dns else Evidence(source, ", ".join(servers)),
+        Evidence("/etc/resolv.conf in a new container", f"nameserver {', '.join(now)}"),
+        *(line for s in (*now, *servers) for line in matrix(s, host, inside)),
+        cause="The configuration was changed after dockerd had started, and it reads this only then.",
+        fix=("systemctl reset-failed docker.service", "systemctl restart docker.service"),
+        impact="restarts dockerd",
     )
 
 
@@ -212,7 +184,14 @@ def _words(inside: Inside, server: str) -> str:
     docs=DAEMON_DNS,
     upstream=("dns.resolv-conf", *NO_CONNECTION),
 )
-def loopback_fallback(inside: Inside, resolver: HostResolver, config: DaemonJson | None) -> Finding:
+def loopback_fallback(
+    inside: Inside,
+    resolver: HostResolver,
+    config: DaemonJson | None,
+    host: HostDns | None,
+    routes: Routes | None,
+    registries: Registries | None,
+) -> Finding:
     """
     Docker drops loopback nameservers, and gives containers 8.8.8.8 and 8.8.4.4 when none is left.
 
@@ -232,6 +211,8 @@ def loopback_fallback(inside: Inside, resolver: HostResolver, config: DaemonJson
     got = Evidence("/etc/resolv.conf in a container", f"nameserver {', '.join(inside.bridge.nameservers) or '(none)'}")
     if any(works(both(inside.bridge, s)) for s in inside.bridge.nameservers):
         return passed(f"containers get {', '.join(inside.bridge.nameservers)} instead, which answers", where, got)
+    if reason := nameless(resolver, host, routes, registries):
+        return skipped(f"{', '.join(inside.bridge.nameservers)} does not answer containers, and {reason}")
     return failed(
         f"{resolver.given.path} has only loopback nameservers, and Docker's fallback "
         f"{', '.join(inside.bridge.nameservers) or '(none)'} does not answer containers",
@@ -254,7 +235,11 @@ def loopback_fallback(inside: Inside, resolver: HostResolver, config: DaemonJson
     upstream=("dns.input-firewall", "dns.forward-firewall", *NO_CONNECTION),
 )
 def first_server_slow(
-    inside: Inside, host: HostDns | None, resolver: HostResolver | None, config: DaemonJson | None
+    inside: Inside,
+    host: HostDns | None,
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+    start: StartFlags | None,
 ) -> Finding:
     """
     Resolvers ask the first server and wait five seconds before they try the second (resolv.conf(5), `timeout`).
@@ -276,94 +261,52 @@ def first_server_slow(
                 Evidence(f"getaddrinfo {x.name}, from the {v.place}", f"{x.outcome} after {x.seconds:.1f} s")
                 for x in v.lookups
             ]
+            repair = replacement(config, start)
             return failed(
                 f"the first nameserver of containers, {first}, does not answer; each look-up waits for it before {alive[0]} is asked",
                 Evidence(line_of(config, "dns") if config and config.dns else source, ", ".join(servers)),
                 *matrix(first, host, inside),
                 *lookups,
                 cause="A resolver waits five seconds for the first server before it asks the next.",
-                fix=(FIX_DNS,),
-                automatic=True,
-                impact="restarts dockerd",
+                fix=repair.fix,
+                automatic=repair.automatic,
+                impact=repair.impact,
             )
     return passed(f"{first} answers containers first")
 
 
 @check(
-    "dns.stale-container",
-    title="Running containers have nameservers that still answer",
-    severity=Severity.ERROR,
-    docs=CONTAINER_DNS,
-    upstream=(
-        "dns.host-resolves",
-        "dns.loopback-in-daemon-json",
-        "dns.server-dead",
-        "dns.loopback-fallback",
-        "dns.udp-blocked",
-        "dns.input-firewall",
-        "dns.forward-firewall",
-        *NO_CONNECTION,
-    ),
+    "dns.spare-server",
+    title="The nameservers that stand behind the first one answer too",
+    severity=Severity.WARNING,
+    docs=DAEMON_DNS,
+    upstream=("dns.first-server-slow", *NO_SERVER, *NO_CONNECTION),
 )
-def stale_container(
-    running: ContainerResolvers, inside: Inside, host: HostDns | None, embedded: EmbeddedResolvers | None
+def spare_server(
+    inside: Inside, host: HostDns | None, resolver: HostResolver | None, config: DaemonJson | None
 ) -> Finding:
     """
-    A container keeps the nameservers it was started with, whatever the host's are by now (moby/moby#42752).
+    Later servers are asked when the first is silent, and on user-defined networks for each name that it does not know.
 
-    Why it matters: after a VPN, a new network or a changed daemon.json, old containers no longer resolve, new ones do.
-    How to fix: restart the container; recreate it when it was started with --dns.
+    Why it matters: the spare fails when it is needed; until then, names that do not exist take seconds to be refused.
+    How to fix: take the dead server out, or put one that answers in its place.
     """
     if unasked := dark(inside):
         return unasked
-    if not running.all:
-        return skipped("no container runs")
-    asked = [c for c in running.all if any(both(v, s) for v in inside.views for s in (*c.own, *c.servers))]
-    sick = []
-    # On a user-defined network the engine asks for the container, and may reach what no container does.
-    heard = {name for name, said in embedded.answers if said in {"NOERROR", "NXDOMAIN"}} if embedded else set()
-    for c in (c for c in asked if c.container not in heard):
-        servers = tuple(dict.fromkeys((*c.own, *c.servers)))
-        if not any(works(both(v, s)) for v in inside.views for s in servers):
-            sick.append((c, servers))
-    deaf = deaf_resolvers(embedded, inside)
-    if deaf:
-        names = ", ".join(name for name, _ in deaf)
-        return failed(
-            f"the resolver of {names} gets no answers any more, while that of a new container does",
-            *(Evidence(f"A {HUB} @{EMBEDDED}, from {name}", outcome) for name, outcome in deaf),
-            *(Evidence(f"A {HUB} @{EMBEDDED}, from the {USER}", outcome(inside.user.said(EMBEDDED, "udp"))),),
-            cause="Docker's embedded resolver keeps the servers that were in force when the container was started.",
-            fix=(f"docker restart {' '.join(name for name, _ in deaf)}",),
-            impact="the container stops for a moment",
-        )
-    if not sick:
-        if running.unread:
-            return unknown(f"the resolv.conf of {running.unread} containers cannot be read", how="# run as root")
-        return passed(f"the nameservers of {len(asked)} running containers answer")
-    names = ", ".join(c.container for c, _ in sick)
-    restart = [c.container for c, _ in sick if not c.own]
-    recreate = [c.container for c, _ in sick if c.own]
+    servers, source = given(config, resolver)
+    spare = [s for s in servers[1:] if not is_loopback(s) and not all(beyond(v, s) for v in inside.views)]
+    if not spare or not all(works(v.said(servers[0], "udp")) for v in inside.views):
+        return skipped("containers are given a single nameserver that answers")
+    silent_ones = [s for s in spare if all(stopped(both(v, s)) for v in inside.views)]
+    if not silent_ones:
+        return passed(f"{', '.join(spare)} answers containers as well")
     return failed(
-        f"{names} {'asks' if len(sick) == 1 else 'ask'} {', '.join(dict.fromkeys(s for _, ss in sick for s in ss))}, which no longer answers",
-        *(Evidence(f"/etc/resolv.conf in {c.container}", ", ".join(servers)) for c, servers in sick),
-        *(line for s in dict.fromkeys(s for _, ss in sick for s in ss) for line in matrix(s, host, inside)),
-        cause="The container was started when other nameservers were in force, and keeps them until it is started again.",
-        fix=(
-            *((f"docker restart {' '.join(restart)}",) if restart else ()),
-            *(f"# {name} was started with --dns: create it again with a server that answers" for name in recreate),
-        ),
-        impact="the container stops for a moment" if restart else "",
-        # Servers that a new container would get as well have not grown old: what ails them is judged above.
-        because=None if all(set(servers) <= set(inside.bridge.nameservers) for _, servers in sick) else (),
+        f"{', '.join(silent_ones)}, which containers ask after {servers[0]}, does not answer",
+        Evidence(line_of(config, "dns") if config and config.dns else source, ", ".join(servers)),
+        *(line for s in silent_ones for line in matrix(s, host, inside)),
+        cause="It is down, or something keeps containers from it; the first server alone does the work.",
+        fix=(f"# take {', '.join(silent_ones)} out of {source}, or put a nameserver that answers in its place",),
     )
-
-
-def deaf_resolvers(embedded: EmbeddedResolvers | None, inside: Inside) -> tuple[tuple[str, str], ...]:
-    """Containers whose embedded resolver fails where a new container's does not."""
-    if not embedded or not works(inside.user.said(EMBEDDED, "udp")):
-        return ()
-    return tuple((name, said) for name, said in embedded.answers if said in {"timeout", "SERVFAIL", "REFUSED"})
 
 
 @check(
@@ -371,20 +314,16 @@ def deaf_resolvers(embedded: EmbeddedResolvers | None, inside: Inside) -> tuple[
     title="Containers resolve names",
     severity=Severity.ERROR,
     docs=CONTAINER_DNS,
-    upstream=(
-        "dns.resolv-conf",
-        "dns.host-resolves",
-        "dns.loopback-in-daemon-json",
-        "dns.udp-blocked",
-        "dns.input-firewall",
-        "dns.forward-firewall",
-        "dns.server-dead",
-        "dns.loopback-fallback",
-        "dns.first-server-slow",
-        *NO_CONNECTION,
-    ),
+    upstream=(*NO_SERVER, "dns.first-server-slow", *NO_CONNECTION),
 )
-def containers_resolve(inside: Inside, config: DaemonJson | None) -> Finding:
+def containers_resolve(
+    inside: Inside,
+    config: DaemonJson | None,
+    resolver: HostResolver | None,
+    host: HostDns | None,
+    routes: Routes | None,
+    registries: Registries | None,
+) -> Finding:
     """
     The proof: a program in a new container asks for a name, on the default bridge and on a user-defined network.
 
@@ -394,7 +333,12 @@ def containers_resolve(inside: Inside, config: DaemonJson | None) -> Finding:
     """
     if unasked := dark(inside):
         return unasked
-    sick = [v for v in judged(inside, config) if not works(a for s in v.nameservers for a in both(v, s))]
+    servers, _ = given(config, resolver)
+    sick = [
+        v
+        for v in judged(inside, config)
+        if not works(a for s in v.nameservers for a in both(v, s)) and not kept_waiting(v, servers)
+    ]
     lines = [seen(v.said(s, "udp"), v.place) for v in inside.views for s in v.nameservers if v.said(s, "udp")] + [
         Evidence(f"getaddrinfo {x.name}, from the {v.place}", f"{x.outcome} after {x.seconds:.1f} s")
         for v in sick
@@ -402,6 +346,8 @@ def containers_resolve(inside: Inside, config: DaemonJson | None) -> Finding:
     ]
     if not sick:
         return passed(f"names resolve on the {' and the '.join(v.place for v in inside.views)}", *lines)
+    if reason := nameless(resolver, host, routes, registries):
+        return skipped(f"names do not resolve in containers, and {reason}")
     return failed(
         f"names do not resolve on the {' and the '.join(v.place for v in sick)}",
         *lines,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from dockerdoctor.checks.reach import manages_iptables
 from dockerdoctor.examine import unknown
-from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.dns import FALLBACK, HostDns, HostResolver
 from dockerdoctor.facts.inside import BRIDGE, Inside, View
+from dockerdoctor.facts.registry import Registries
+from dockerdoctor.facts.routes import Routes
 from dockerdoctor.host import DnsAnswer
 from dockerdoctor.model import Evidence, Finding
 
@@ -31,6 +36,20 @@ NO_CONNECTION: tuple[str, ...] = (
     "network.iptables-split",
     "network.egress",
 )
+# What a firewall leaves of a question: silence, or the ICMP error that REJECT sends (iptables-extensions(8)).
+STOPPED = frozenset({"timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM"})
+# What leaves containers without a nameserver that answers them.
+NO_SERVER: tuple[str, ...] = (
+    "dns.resolv-conf",
+    "dns.host-resolves",
+    "dns.loopback-in-daemon-json",
+    "dns.udp-blocked",
+    "dns.input-firewall",
+    "dns.forward-firewall",
+    "dns.server-dead",
+    "dns.not-applied",
+    "dns.loopback-fallback",
+)
 
 
 def works(answers: Iterable[DnsAnswer]) -> bool:
@@ -41,6 +60,12 @@ def works(answers: Iterable[DnsAnswer]) -> bool:
 def silent(answers: Iterable[DnsAnswer]) -> bool:
     """Whether nothing that speaks DNS answered any of the questions."""
     return all(a.silent for a in answers)
+
+
+def stopped(answers: Iterable[DnsAnswer]) -> bool:
+    """Whether none of the questions came back with anything but what a firewall says."""
+    outcomes = {a.outcome for a in answers}
+    return bool(outcomes) and outcomes <= STOPPED
 
 
 def connected(answers: Iterable[DnsAnswer]) -> bool:
@@ -65,6 +90,12 @@ def both(view: View | HostDns, server: str) -> tuple[DnsAnswer, ...]:
     return (*view.said(server, "udp"), *view.said(server, "tcp"))
 
 
+def beyond(view: View, server: str) -> bool:
+    """Whether a container has no IPv6 to reach a server by: Docker then gives it others, or asks from the host."""
+    outcomes = {a.outcome for a in both(view, server)}
+    return ":" in server and not outcomes - {"ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"}
+
+
 def matrix(server: str, host: HostDns | None, inside: Inside) -> tuple[Evidence, ...]:
     """One server, asked from the host and from both kinds of network over both transports."""
     lines = []
@@ -86,12 +117,46 @@ def given(config: DaemonJson | None, resolver: HostResolver | None) -> tuple[tup
     return FALLBACK, "Docker's fallback"
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """How the nameservers of containers are replaced."""
+
+    fix: tuple[str, ...] = (FIX_DNS,)
+    automatic: bool = True
+    impact: str = "restarts dockerd"
+
+
+def replacement(config: DaemonJson | None, start: StartFlags | None) -> Replacement:
+    """Give the commands: fix-dns does it, but what a flag says must go first, since dockerd would not start with both."""
+    flags = [f for f in start.flags if f.name == "--dns"] if start else []
+    if not flags or (config and "dns" in (config.settings or {})):
+        return Replacement()
+    edits, by_hand = [], []
+    for flag in flags:
+        path = flag.source.rpartition(" in ")[2]
+        if flag.line and path.startswith("/etc/"):
+            edits.append(f"sed -i -E '{flag.line}s/ *--dns[= ]+{re.escape(flag.value)}//' {path}")
+        else:
+            by_hand.append(f"# take --dns {flag.value} out of {flag.source}")
+    restart = ("systemctl daemon-reload", "systemctl reset-failed docker.service", "systemctl restart docker.service")
+    return Replacement(
+        (*edits, *by_hand, *(restart if start and start.unit else ("# restart dockerd",)), FIX_DNS), automatic=False
+    )
+
+
 def line_of(config: DaemonJson, key: str) -> str:
     """Where a key stands: "/etc/docker/daemon.json:3"."""
     for number, line in enumerate(config.text.splitlines(), 1):
         if f'"{key}"' in line:
             return f"{config.path}:{number}"
     return config.path
+
+
+def shown_dns(config: DaemonJson, source: str) -> Evidence:
+    """The nameservers that a file or a flag gives containers, as evidence."""
+    if source == config.path:
+        return Evidence(line_of(config, "dns"), f'"dns": {json.dumps(config.dns)}')
+    return Evidence(source, ", ".join(config.dns))
 
 
 def judged(inside: Inside, config: DaemonJson | None) -> tuple[View, ...]:
@@ -104,3 +169,17 @@ def dark(inside: Inside) -> Finding | None:
     if inside.views:
         return None
     return unknown(f"no probe container could be asked: {inside.bridge.error}")
+
+
+def nameless(
+    resolver: HostResolver | None, dns: HostDns | None, routes: Routes | None, registries: Registries | None
+) -> str:
+    """Why nobody on this host needs a nameserver, where none answers it: it is cut off, or goes through a proxy."""
+    if not resolver or not dns or any(works(both(dns, s)) for s in resolver.etc.nameservers or ("127.0.0.1",)):
+        return ""
+    if routes and not routes.leaves:
+        return "this host has no way out to ask for: no default route"
+    proxied = registries.all if registries else ()
+    if proxied and all(r.asked.via and r.serves for r in proxied):
+        return f"none is needed: images come through {proxied[0].asked.via}, which resolves names itself"
+    return ""

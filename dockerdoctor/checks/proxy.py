@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from dockerdoctor.checks.dns_answers import NO_SERVER
 from dockerdoctor.checks.registry import seen
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.engine import Units
@@ -690,15 +691,7 @@ def container_loopback(settings: ProxySettings, trials: ProxyTrials, inside: Ins
     title="Containers can resolve the name of their proxy",
     severity=Severity.ERROR,
     docs=CLIENT,
-    upstream=(
-        "dns.host-resolves",
-        "dns.loopback-in-daemon-json",
-        "dns.udp-blocked",
-        "dns.input-firewall",
-        "dns.forward-firewall",
-        "dns.server-dead",
-        "dns.loopback-fallback",
-    ),
+    upstream=NO_SERVER,
 )
 def container_name(settings: ProxySettings, trials: ProxyTrials, inside: Inside) -> Finding:
     """

@@ -35,6 +35,7 @@ class Packet:
     state: str = "NEW"
     local: bool | None = None  # whether it goes to an address of this host
     icmp: str = "8"  # "type" or "type/code"; an echo request
+    uid: str = ""  # of the sending process
 
     def answer(self) -> Packet:
         """The packet that comes back."""
@@ -172,6 +173,8 @@ def holds(condition: Condition, packet: Packet) -> bool | None:
         kind = packet.icmp.partition("/")[0]
         names = {packet.icmp, kind, "any", *ICMP_NAMES.get(packet.icmp, ()), *ICMP_NAMES.get(kind, ())}
         met = packet.protocol == "icmp" and bool(names & set(values))
+    elif key == "uid":
+        met = packet.uid in values or (packet.uid == "0" and "root" in values) if packet.uid else None
     elif key == "local":
         met = packet.local if values == ("LOCAL",) else None
     return met if met is None else met is not condition.negated

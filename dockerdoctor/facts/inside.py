@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 from dockerdoctor.facts.api import Refused
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import FALLBACK, ContainerResolvers, HostResolver, is_loopback
+from dockerdoctor.facts.dns import EMBEDDED, FALLBACK, ContainerResolvers, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import ANSWERS, EngineVersion
 from dockerdoctor.facts.firewall import Firewall
@@ -134,6 +135,18 @@ def view(place: str, said: dict[str, Any]) -> View:
         exchanges=tuple(Exchange(**x) for x in said["exchanges"]),
         pings=tuple(Ping(**p) for p in said["pings"]),
     )
+
+
+def kept_waiting(view: View, servers: Sequence[str]) -> bool:
+    """
+    Whether the embedded resolver is silent because it asks on: "no such name" from a server that is no authority.
+
+    It then waits for the next one (libnetwork, resolver.go), and a dead one costs it seconds; names that exist it
+    gives at once.
+    """
+    heard = [view.said(s, "udp") for s in servers]
+    knows_not = bool(heard) and bool(heard[0]) and all(a.outcome == "NXDOMAIN" for a in heard[0])
+    return view.nameservers == (EMBEDDED,) and knows_not and any(all(a.silent for a in said) for said in heard[1:])
 
 
 def free_port() -> int:

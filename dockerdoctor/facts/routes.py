@@ -57,6 +57,12 @@ class Routes:
         return next((i for r in self.defaults for i in self.interfaces if i.name == r.device), None)
 
     @property
+    def leaves(self) -> bool:
+        """Whether anything beyond its own networks can be reached; one with a global IPv6 address may."""
+        ours = (a.split("/")[0] for i in self.interfaces for a in i.addresses if ":" in a)
+        return bool(self.defaults) or any(ipaddress.ip_address(a).is_global for a in ours)
+
+    @property
     def source(self) -> str:
         """The host's own IPv4 address towards the world; empty without a default route."""
         if not self.uplink:

@@ -21,7 +21,7 @@ STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})
 class Condition:
     """What a rule asks of a packet: one of the values, or none of them."""
 
-    key: str  # "in", "out", "source", "destination", "protocol", "dport", "state", "icmp", "local"; "?" is beyond us
+    key: str  # "in", "out", "source", "destination", "protocol", "dport", "state", "icmp", "local", "uid"; "?" is beyond us
     values: tuple[str, ...]
     negated: bool = False
 
@@ -80,6 +80,7 @@ OPTIONS = {
     **dict.fromkeys(("--ctstate", "--state"), "state"),
     "--icmp-type": "icmp",
     "--dst-type": "local",
+    "--uid-owner": "uid",
 }
 # Say nothing about the packet.
 REMARKS = frozenset({"-m", "--match", "--comment"})
@@ -152,7 +153,7 @@ def iptables_flavour(text: str) -> str:
 
 # -- nft -j list ruleset
 
-NFT_META = {"iifname": "in", "oifname": "out", "iif": "in", "oif": "out", "l4proto": "protocol"}
+NFT_META = {"iifname": "in", "oifname": "out", "iif": "in", "oif": "out", "l4proto": "protocol", "skuid": "uid"}
 NFT_PAYLOAD = {("ip", "saddr"): "source", ("ip", "daddr"): "destination", ("ip", "protocol"): "protocol"}
 NFT_VERDICTS = frozenset({"accept", "drop", "reject", "return", "queue", "masquerade", "snat", "dnat", "redirect"})
 

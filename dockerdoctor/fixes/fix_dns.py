@@ -162,7 +162,7 @@ def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], N
     verdict = Verdict(Ending.PLANNED, seen=what_containers_got(trial), path=config.path)
     if not trial.views:
         raise Sick(replace(verdict, ending=Ending.REFUSED, reason="no container could be started to ask from"))
-    if trial.well:
+    if trial.well and not _will_be_sick(config, trial):
         return replace(verdict, ending=Ending.NOTHING_TO_DO, reason="names resolve in new containers")
     refuse_flags(host, facts, config)
     verdict = replace(verdict, tried=choose(near, trial, order.named))
@@ -181,6 +181,11 @@ def _plan(host: Host, facts: FactsView, order: Order, observe: Callable[[str], N
             )
         )
     return _planned(host, facts, config, verdict, trial, names)
+
+
+def _will_be_sick(config: DaemonJson, trial: Trial) -> bool:
+    """Whether the next restart brings nameservers that do not answer: dockerd has not read its file since they came."""
+    return bool(config.dns) and not set(config.dns) & set(trial.bridge.nameservers) and not trial.serves(config.dns[0])
 
 
 def _planned(
