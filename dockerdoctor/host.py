@@ -374,6 +374,15 @@ class Host:
             outcome = failure_name(no)
         return Dial(f"{host}:{port}", outcome, round(time.monotonic() - began, 4))
 
+    def source_towards(self, address: str) -> str:
+        """The address that the kernel's routing gives packets to somebody; nothing is sent. Empty without a way."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect((address, 9))
+            except OSError:
+                return ""
+            return str(sock.getsockname()[0])
+
     def dial_unix(self, path: str, timeout: float = 2.0) -> Dial:
         """Open a Unix socket and close it."""
         began = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dockerdoctor.checks.reach import (
@@ -18,14 +19,16 @@ from dockerdoctor.checks.reach import (
     targets,
 )
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
-from dockerdoctor.facts.containers import Network, Networks
+from dockerdoctor.facts.containers import Container, Containers, Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostDns
 from dockerdoctor.facts.engine import EngineInfo
-from dockerdoctor.facts.firewall import Firewall, Packet, dropped_on_the_way, translated
+from dockerdoctor.facts.firewall import Firewall, Packet, dropped_on_the_way, met, translated
 from dockerdoctor.facts.forwarding import Managers
 from dockerdoctor.facts.inside import Inside
+from dockerdoctor.facts.listeners import SETTLED, Listeners
 from dockerdoctor.facts.routes import Routes
+from dockerdoctor.facts.ruleset import Chain, Rule
 from dockerdoctor.model import Evidence, Finding, Severity
 
 MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
@@ -47,12 +50,48 @@ def missing_chains(firewall: Firewall) -> list[str]:
     return gone
 
 
+def wants_nftables(config: DaemonJson | None) -> bool:
+    """Whether the engine was told to write its rules with nft (Engine 29)."""
+    return bool(config) and (config.settings or {}).get("firewall-backend") == "nftables" if config else False
+
+
 def gone_from(firewall: Firewall, config: DaemonJson | None) -> list[str]:
     """The same for the backend that the engine was told to use."""
-    wants_nft = bool(config) and (config.settings or {}).get("firewall-backend") == "nftables" if config else False
-    if wants_nft or firewall.nftables_backend:
+    if wants_nftables(config) or firewall.nftables_backend:
         return [] if firewall.nftables_backend else ["table docker-bridges of nftables"]
     return missing_chains(firewall)
+
+
+def unseen(firewall: Firewall, config: DaemonJson | None) -> bool:
+    """Whether Docker's rules are where this doctor could not look."""
+    return not firewall.nft if wants_nftables(config) else not (firewall.iptables or firewall.nftables_backend)
+
+
+def missing_ports(
+    firewall: Firewall, networks: Networks, containers: Containers, listeners: Listeners
+) -> list[tuple[Container, str]]:
+    """Containers with a published port whose rules are gone: translation, or the accept for what was translated."""
+    if firewall.nftables_backend or not firewall.iptables:
+        return []
+    rules = [r for c in firewall.chains if c.backend != "nftables" for r in c.rules]
+    led = {m[1] for r in rules if (m := re.search(r"--to-destination (\S+)", r.text))}
+    let_in = {v.partition("/")[0] for r in rules if r.verdict == "ACCEPT" for c in r.conditions for v in c.values}
+    plain = {n.name for n in networks.bridges if not routed(n)}
+    gone = []
+    for one in containers.running:
+        inner = listeners.within(one)
+        ends = {a.ip for a in one.networks if a.network in plain and a.ip}
+        # The rules were read before the list: what has just started may not have been there yet.
+        if not ends or len(ends) < len(one.networks) or not inner or inner.age < SETTLED:
+            continue
+        for port in one.ports:
+            if ":" in port.host_ip:
+                continue
+            if not {f"{ip}:{port.container_port}" for ip in ends} & led:
+                gone.append((one, f"the rule that leads port {port.host_port} to {one.name} (table nat)"))
+            elif not ends & let_in:
+                gone.append((one, f"the rule that lets port {port.host_port} through to {one.name} (table filter)"))
+    return list(dict.fromkeys(gone))
 
 
 def not_dockers_business(networks: Networks, info: EngineInfo, config: DaemonJson | None) -> str:
@@ -84,7 +123,7 @@ def nft_flush(
         return skipped(why)
     if not service or not (managers.flushes or managers.nftables_stop_flushes):
         return passed("no service flushes the whole ruleset")
-    if not gone_from(firewall, config):
+    if unseen(firewall, config) or not gone_from(firewall, config):
         return passed("Docker's rules are there")
     if service not in managers.since_docker:
         return passed("nftables.service was not loaded or stopped since dockerd started")
@@ -123,7 +162,13 @@ def keep_dockers(managers: Managers) -> Iterator[str]:
     upstream=("network.nft-flush",),
 )
 def docker_chains(
-    firewall: Firewall, networks: Networks, info: EngineInfo, managers: Managers | None, config: DaemonJson | None
+    firewall: Firewall,
+    networks: Networks,
+    info: EngineInfo,
+    managers: Managers | None,
+    config: DaemonJson | None,
+    containers: Containers | None,
+    listeners: Listeners | None,
 ) -> Finding:
     """
     Dockerd writes its chains when it starts and believes that they stay; another firewall's restart removes them.
@@ -133,9 +178,14 @@ def docker_chains(
     """
     if why := not_dockers_business(networks, info, config):
         return skipped(why)
+    if unseen(firewall, config):
+        return unknown("Docker's rules cannot be listed", how="# install nftables (nft) or iptables, then look again")
     gone = gone_from(firewall, config)
+    bare = missing_ports(firewall, networks, containers, listeners) if not gone and containers and listeners else []
+    gone += [what for _, what in bare]
     if not gone:
         return passed("Docker's chains and the jumps to them are there")
+    again = (f"docker restart {' '.join(dict.fromkeys(c.name for c, _ in bare))}",) if bare else RESTART
     later = managers.since_docker if managers else ()
     since = managers.docker.changed if managers and managers.docker else 0.0
     who = [f"{s.name} ({s.active}) changed {s.changed - since:.0f} s after docker.service started" for s in later]
@@ -148,12 +198,12 @@ def docker_chains(
         *(Evidence(where, "flush ruleset: whoever loads this file deletes Docker's rules") for where in flush),
         cause=f"Docker's rules were removed while dockerd runs, by {culprit}.",
         fix=(
-            *RESTART,
+            *again,
             f"# so that it does not happen again: start {culprit} before docker.service, or reload it only with dockerd"
             if later
             else "# then find what flushed them, and restart dockerd after it or make it spare the chains named DOCKER*",
         ),
-        impact=RESTARTS,
+        impact="restarts these containers" if bare else RESTARTS,
     )
 
 
@@ -253,7 +303,8 @@ def masquerade(
         judged = judged or (default and lost is None and not asked_off and manages_iptables(config))
         if network.internal or not ipv4(network) or not judged or routed(network):
             continue
-        if not translated(firewall, Packet("", routes.uplink.name, source=somebody(network))):
+        rule = translated(firewall, Packet("", routes.uplink.name, source=somebody(network)))
+        if not rule or (lost and default and strange_source(rule, routes)):
             bare.append(network)
     if firewall.nftables_backend:
         bare = [n for n in bare if n.name == "bridge" and lost]
@@ -261,20 +312,40 @@ def masquerade(
         off = [n.name for n in networks.bridges if dict(n.options).get(MASQUERADE) == "false"]
         return passed("every network is masqueraded" + (f", but for {', '.join(off)}, as asked" if off else ""))
     off = [n.name for n in bare if dict(n.options).get(MASQUERADE) == "false"]
+    before = in_the_way(firewall, bare[0], routes)
     return failed(
         f"no rule masquerades {', '.join(f'{ipv4(n)} (network {n.name})' for n in bare)}",
         *(Evidence("iptables -t nat -S POSTROUTING", f"no MASQUERADE or SNAT for {ipv4(n)}") for n in bare),
         *(Evidence("GET /networks", f'{name}: {MASQUERADE} is "false"') for name in off),
+        *(Evidence(chain.label, f"-A {chain.name} {rule.text}") for chain, rule in before),
         *(show(targets(inside.bridge, inside, dns, routes), inside.bridge.place) if inside and lost else ()),
         cause=f'Masquerading is turned off for {", ".join(off)} ("ip-masq": false, or the network\'s option), and nobody '
         "outside knows the way back."
         if off
+        else "Another rule comes before the one that gives packets of containers the host's address, so no answer comes back."
+        if before
         else "The rule that gives packets of containers the host's address was removed, so no answer comes back.",
         fix=(
-            *(f"iptables -t nat -A POSTROUTING -s {ipv4(n)} ! -o {n.bridge} -j MASQUERADE" for n in bare),
+            *(f"iptables -t nat -I POSTROUTING -s {ipv4(n)} ! -o {n.bridge} -j MASQUERADE" for n in bare),
             *(('# for good: take "ip-masq": false out of the daemon\'s configuration and restart it',) if off else ()),
         ),
     )
+
+
+def strange_source(rule: Rule, routes: Routes) -> bool:
+    """Whether a rule gives packets an address that is not this host's."""
+    address = re.search(r"--to-source ([\d.]+)", rule.text)
+    return bool(address) and not routes.owns(address[1]) if address else False
+
+
+def in_the_way(firewall: Firewall, network: Network, routes: Routes) -> tuple[tuple[Chain, Rule], ...]:
+    """The rule before Docker's MASQUERADE that ends a packet's way through the nat table."""
+    way = Packet("", routes.uplink.name if routes.uplink else "", source=somebody(network))
+    for base in firewall.base("postrouting"):
+        for chain, rule, match in met(firewall, base, way):
+            if base.table == "nat" and rule.verdict and match:
+                return () if rule.verdict == "MASQUERADE" else ((chain, rule),)
+    return ()
 
 
 def routed(network: Network) -> bool:

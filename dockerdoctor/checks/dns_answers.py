@@ -34,6 +34,7 @@ NO_CONNECTION: tuple[str, ...] = (
     "network.docker-user",
     "network.nft-drop",
     "network.iptables-split",
+    "network.untracked",
     "network.egress",
 )
 # What a firewall leaves of a question: silence, or the ICMP error that REJECT sends (iptables-extensions(8)).

@@ -13,15 +13,16 @@ from dockerdoctor.checks.reach import (
     default_bridge,
     manages_iptables,
     outbound,
+    show,
     somebody,
     targets,
 )
 from dockerdoctor.examine import check, failed, passed, skipped
-from dockerdoctor.facts.containers import Container, Containers, Network, Networks
+from dockerdoctor.facts.containers import Containers, Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostDns
-from dockerdoctor.facts.firewall import Drop, Firewall, Moved, Packet, dropped_on_the_way, drops
-from dockerdoctor.facts.forwarding import Forwarding, Managers
+from dockerdoctor.facts.firewall import Drop, Firewall, Moved, Packet, dropped_on_the_way, untracked
+from dockerdoctor.facts.forwarding import Managers
 from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -38,6 +39,7 @@ def blocked_ways(
     inside: Inside | None,
     dns: HostDns | None,
     moved: Moved | None,
+    containers: Containers | None,
 ) -> tuple[Blocked, ...]:
     """
     Name the rules that keep containers in: for what was seen not to arrive, or else for any connection.
@@ -46,9 +48,9 @@ def blocked_ways(
     """
     network, uplink = default_bridge(networks), routes.uplink
     found: list[Blocked] = []
-    if networks.elsewhere:
+    if networks.elsewhere or not uplink:
         return ()  # the rules of this host are not those that its packets pass
-    if network and uplink:
+    if network:
         lost = bridge_cut_off(inside, dns, routes)
         if lost and inside:
             missed = [t for t in targets(inside.bridge, inside, dns, routes) if not t.answered]
@@ -57,12 +59,28 @@ def blocked_ways(
             ways = [outbound(network, uplink.name)] if lost is None else []
         for way in ways:
             found += [(network.bridge, d) for d in dropped_on_the_way(firewall, way, moved) if d.sure][:1]
-    if inside and uplink and cut_off(inside.user, inside, dns, routes):
+    if inside and cut_off(inside.user, inside, dns, routes):
         for target in targets(inside.user, inside, dns, routes):
             way = Packet(SOME_BRIDGE, uplink.name, target.protocol, target.port, "", target.address, local=False)
-            # The rules that let this network pass came and went with it: only what was counted is certain.
-            found += [(SOME_BRIDGE, d) for d in dropped_on_the_way(firewall, way, moved) if d.packets and d.rule][:1]
+            # The rules that let this network pass came and went with it: of those only what was counted is certain.
+            found += [
+                (SOME_BRIDGE, d)
+                for d in dropped_on_the_way(firewall, way, moved)
+                if (d.packets and d.rule) or (d.certain and d.chain.backend == "nftables")
+            ][:1]
+    for other in in_use(networks, containers):
+        # Nobody asked from there. A rule that drops whatever comes from this network needs no question.
+        way = Packet(other.bridge, uplink.name, source=somebody(other), local=False)
+        found += [(other.bridge, d) for d in dropped_on_the_way(firewall, way) if d.certain and d.rule][:1]
     return tuple(dict.fromkeys((bridge, d) for bridge, d in found if not d.chain.dockers))
+
+
+def in_use(networks: Networks, containers: Containers | None) -> Iterator[Network]:
+    """Networks besides the default one that are to reach the world, and that a running container depends on for it."""
+    leaving = [n for n in networks.bridges if not n.internal and n.subnets]
+    names = {n.name for n in leaving}
+    used = [{a.network for a in c.networks} & names for c in containers.running] if containers else []
+    yield from (n for n in leaving if n.name != "bridge" and {n.name} in used)
 
 
 def kind_of(firewall: Firewall, drop: Drop) -> str:
@@ -110,6 +128,7 @@ def forward_drop(
     inside: Inside | None,
     dns: HostDns | None,
     moved: Moved | None,
+    containers: Containers | None,
     config: DaemonJson | None,
 ) -> Finding:
     """
@@ -118,7 +137,7 @@ def forward_drop(
     Why it matters: the host has its network, containers have none.
     How to fix: take the rule away, or tell the firewall that wrote it to let Docker's bridges pass.
     """
-    blocked = of_kind("forward", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved))
+    blocked = of_kind("forward", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved, containers))
     if not blocked:
         return passed("no rule of iptables keeps containers in")
     drop = blocked[0][1]
@@ -159,6 +178,7 @@ def docker_user(
     inside: Inside | None,
     dns: HostDns | None,
     moved: Moved | None,
+    containers: Containers | None,
 ) -> Finding:
     """
     DOCKER-USER is the chain for your own rules, which are asked before Docker's.
@@ -166,7 +186,7 @@ def docker_user(
     Why it matters: the rule may be meant, but with it containers do not reach what the host reaches.
     How to fix: put an accept for what should pass before the rule, or take the rule away.
     """
-    blocked = of_kind("user", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved))
+    blocked = of_kind("user", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved, containers))
     if not blocked:
         return passed("DOCKER-USER keeps no container in")
     bridge, drop = blocked[0]
@@ -196,6 +216,7 @@ def nft_drop(
     inside: Inside | None,
     dns: HostDns | None,
     moved: Moved | None,
+    containers: Containers | None,
 ) -> Finding:
     """
     Every base chain on a hook has its say: an accept in one does not undo a drop in another.
@@ -203,64 +224,28 @@ def nft_drop(
     Why it matters: `iptables -L` looks right, and packets vanish all the same.
     How to fix: let Docker's bridges pass in that chain too.
     """
-    blocked = of_kind("nft", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved))
+    blocked = of_kind("nft", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved, containers))
     if not blocked:
         return passed("no nftables chain beside Docker's keeps containers in")
     drop = blocked[0][1]
-    base = next(c for c in firewall.base(drop.chain.hook) if c == drop.chain) if drop.chain.hook else None
+    base = drop.chain if drop.chain in firewall.base(drop.chain.hook) else None
     chain = f"{drop.chain.family} {drop.chain.table} {base.name if base else drop.path[0]}"
     bridges = '{ "docker0", "br-*" }'
+    lasting = "# put the same lines into the file that makes this chain, or they are gone at its next reload"
+    pass_by = (
+        f"nft insert rule {chain} iifname '{bridges}' accept",
+        f"nft insert rule {chain} oifname '{bridges}' ct state established,related accept",
+        f"nft insert rule {chain} oifname '{bridges}' ct status dnat accept",
+        lasting,
+    )
+    # Below IPv4 no connections are known, and a container is a cable's name.
+    frames = (*let_pass(blocked), "# and in the file that makes this chain, or it returns at the next reload")
     return failed(
         f"nftables chain {chain} drops what containers send: {drop.text}",
         *shown(blocked),
         cause="Another program's nftables chain on the same hook drops what Docker's rules accept: with nftables the "
         "strictest chain wins.",
-        fix=(
-            f"nft insert rule {chain} iifname '{bridges}' accept",
-            f"nft insert rule {chain} oifname '{bridges}' ct state established,related accept",
-            f"nft insert rule {chain} oifname '{bridges}' ct status dnat accept",
-            "# put the same lines into the file that makes this chain, or they are gone at its next reload",
-        ),
-    )
-
-
-@check(
-    "network.input-drop",
-    title="The host's firewall lets containers answer the host",
-    severity=Severity.ERROR,
-    docs=FILTERING,
-)
-def input_drop(firewall: Firewall, networks: Networks, inside: Inside | None, moved: Moved | None) -> Finding:
-    """
-    What a container sends to the host itself, answers included, passes the hook input.
-
-    Why it matters: connections from the host to published ports, and through docker-proxy, never get an answer.
-    How to fix: accept established connections first, as every stateful firewall does.
-    """
-    network = default_bridge(networks)
-    if not network or networks.elsewhere:
-        return skipped(networks.elsewhere or "no default bridge")
-    dead = [p for p in inside.published if p.source == "host" and p.outcome == "timeout"] if inside else []
-    # With nothing dead, rules are judged by what they let pass: the measurement has the last word.
-    if not dead:
-        return passed("containers answer the host")
-    gateway = next((g for g in network.gateways if ":" not in g), "")
-    answer = Packet(network.bridge, "", "tcp", 0, somebody(network), gateway, "ESTABLISHED", local=True)
-    found = [d for d in drops(firewall, "input", answer, moved) if d.sure and not d.chain.dockers][:1]
-    if not found:
-        return passed("no rule on the hook input drops what containers answer")
-    chain = found[0].chain
-    accept = (
-        f"nft insert rule {chain.family} {chain.table} {found[0].path[0]} ct state established,related accept"
-        if chain.backend == "nftables"
-        else f"{chain.backend} -I INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
-    )
-    return failed(
-        f"{chain.table} {' → '.join(found[0].path)} drops what containers answer the host: {found[0].text}",
-        *(Evidence(f"connect {p.target}, from the host", p.outcome) for p in dead),
-        *shown(tuple((network.bridge, d) for d in found)),
-        cause="The firewall lets the host ask, and drops the answers: it does not accept established connections.",
-        fix=(accept, "# and in the configuration of your firewall, so that it lasts"),
+        fix=frames if drop.chain.family in {"bridge", "netdev"} else pass_by,
     )
 
 
@@ -277,6 +262,7 @@ def iptables_split(
     inside: Inside | None,
     dns: HostDns | None,
     moved: Moved | None,
+    containers: Containers | None,
 ) -> Finding:
     """
     There are two of iptables, over nftables and "legacy"; the kernel asks both, and each command shows its own rules only.
@@ -284,7 +270,7 @@ def iptables_split(
     Why it matters: packets are dropped by rules that `iptables -S` does not show.
     How to fix: choose one backend, and remove the rules of the other.
     """
-    blocked = of_kind("split", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved))
+    blocked = of_kind("split", firewall, blocked_ways(firewall, networks, routes, inside, dns, moved, containers))
     if not blocked:
         note = "the other backend holds rules too, which drop nothing of containers" if firewall.legacy else ""
         return passed(note or "rules live in one backend")
@@ -303,96 +289,37 @@ def iptables_split(
 
 
 @check(
-    "network.bridge-filter",
-    title="Containers on the same bridge reach each other",
+    "network.untracked",
+    title="Connections of containers are tracked",
     severity=Severity.ERROR,
-    docs="https://docs.kernel.org/networking/bridge.html",
-    upstream=(
-        *("network.docker-chains", "network.iptables-off", "network.forward-drop", "network.docker-user"),
-        *("network.nft-drop", "network.iptables-split"),
-    ),
+    docs="https://manpages.debian.org/iptables-extensions.8#CT",
 )
-def bridge_filter(firewall: Firewall, networks: Networks, kernel: Forwarding, config: DaemonJson | None) -> Finding:
-    """
-    With br_netfilter loaded, frames between two containers on one bridge pass the FORWARD chain too.
-
-    Why it matters: ARP answers, and everything else between neighbours times out.
-    How to fix: accept what stays on the bridge.
-    """
-    if networks.elsewhere:
-        return skipped(networks.elsewhere)
-    if kernel.bridge_calls_iptables != "1":
-        return skipped("bridged packets do not pass iptables")
-    struck: list[tuple[Network, Drop]] = []
-    for network in networks.bridges:
-        if dict(network.options).get("com.docker.network.bridge.enable_icc") == "false":
-            continue
-        near = Packet(network.bridge, network.bridge, "tcp", 0, somebody(network), somebody(network), local=False)
-        found = [d for d in drops(firewall, "forward", near) if d.certain and not d.chain.dockers]
-        struck += [(network, found[0])] if found else []
-    if not struck:
-        return passed("packets that stay on a bridge are accepted")
-    handmade = (
-        () if manages_iptables(config) else ("# dockerd writes no rules here: put these into your own firewall too",)
-    )
-    return failed(
-        f"containers on {', '.join(n.bridge for n, _ in struck)} do not reach each other: {struck[0][1].text}",
-        Evidence("/proc/sys/net/bridge/bridge-nf-call-iptables", kernel.bridge_calls_iptables),
-        *(Evidence(d.chain.label, d.text) for _, d in struck),
-        cause="br_netfilter sends bridged packets through FORWARD, which drops them.",
-        fix=(*(f"iptables -I FORWARD -i {n.bridge} -o {n.bridge} -j ACCEPT" for n, _ in struck), *handmade),
-    )
-
-
-@check(
-    "network.published-filter",
-    title="The firewall lets connections from outside through to published ports",
-    severity=Severity.WARNING,
-    docs=FILTERING,
-    upstream=(
-        *("network.docker-chains", "network.iptables-off", "network.forward-drop", "network.docker-user"),
-        *("network.nft-drop", "network.iptables-split"),
-    ),
-)
-def published_filter(
-    firewall: Firewall, networks: Networks, routes: Routes, containers: Containers, config: DaemonJson | None
+def connections_untracked(
+    firewall: Firewall, networks: Networks, routes: Routes, inside: Inside | None, dns: HostDns | None
 ) -> Finding:
     """
-    Connections from this host never pass FORWARD; those from outside do. A rule there is invisible from here.
+    NOTRACK in the table raw spares busy servers the connection table; what is not tracked is not translated either.
 
-    Why it matters: the port answers on the host and for nobody else. It may be meant: publish on 127.0.0.1 then.
-    How to fix: take the rule away, or publish the port on 127.0.0.1 to say what is meant.
+    Why it matters: packets leave with the container's own address, published ports lead nowhere: all translation is off.
+    How to fix: leave out what containers send and get.
     """
-    if networks.elsewhere:
-        return skipped(networks.elsewhere)
-    if not manages_iptables(config) or not routes.uplink:
-        return skipped("dockerd writes no rules here, or there is no uplink")
-    struck: list[tuple[Container, int, Drop]] = []
-    asked = 0
-    bridges = {n.name: n for n in networks.bridges}
-    for one in containers.running:
-        place = next((a for a in one.networks if a.network in bridges and a.ip), None)
-        for port in one.ports if place else ():
-            if port.host_ip in {"127.0.0.1", "::1"} or ":" in port.host_ip or not place:
-                continue
-            asked += 1
-            bridge = bridges[place.network].bridge
-            way = Packet(routes.uplink.name, bridge, port.protocol, port.container_port, "", place.ip, local=False)
-            found = [d for d in drops(firewall, "forward", way) if d.certain and not d.chain.dockers]
-            struck += [(one, port.host_port, found[0])] if found else []
-    if not asked:
-        return skipped("no running container publishes a port to the outside")
-    if not struck:
-        return passed(f"{asked} published ports are open to the outside")
-    one, number, drop = struck[0]
-    whose = "your own rule in DOCKER-USER" if "DOCKER-USER" in drop.path else f"a rule in {' → '.join(drop.path)}"
+    network, uplink = default_bridge(networks), routes.uplink
+    if networks.elsewhere or not network or not uplink:
+        return skipped(networks.elsewhere or "no default bridge, or no way out")
+    if not bridge_cut_off(inside, dns, routes):
+        return passed("containers are not kept from the world")
+    way = outbound(network, uplink.name)
+    found = (*untracked(firewall, way), *untracked(firewall, way.answer()))
+    if not found:
+        return passed("no rule keeps packets of containers from being tracked")
+    chain, rule = found[0]
     return failed(
-        f"port {number} of {one.name} is published, and {whose} drops every connection from outside",
-        *(Evidence(d.chain.label, f"{d.text}; port {n} of {c.name}") for c, n, d in struck),
-        cause=f"{whose[0].upper()}{whose[1:]} drops what comes in on {routes.uplink.name} for this container.",
+        f"{chain.label} leaves packets of containers untracked, and so untranslated: {rule.text}",
+        *(Evidence(c.label, r.text) for c, r in dict.fromkeys(found)),
+        *show(targets(inside.bridge, inside, dns, routes) if inside else (), "default bridge"),
+        cause="MASQUERADE and published ports need conntrack, and a rule keeps these packets from it.",
         fix=(
-            "# if it is meant, publish the port on 127.0.0.1; if not, take the rule away:",
-            *dict.fromkeys(d.delete for _, _, d in struck),
+            *dict.fromkeys(Drop(c, r, certain=True, path=(c.name,)).delete for c, r in found),
+            "# or let the rule spare Docker's bridges; correct what wrote it too, or it returns",
         ),
-        impact="the port becomes reachable from outside",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator
 
 from dockerdoctor.checks.reach import RESTART, RESTARTS, default_bridge, ipv4
@@ -13,13 +12,11 @@ from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.firewall import Firewall, Packet, drops
 from dockerdoctor.facts.forwarding import SYSCTL_CONF, Forwarding, Managers, Setting
 from dockerdoctor.facts.inside import Inside, View
-from dockerdoctor.facts.routes import Routes
+from dockerdoctor.facts.routes import Routes, loose
 from dockerdoctor.model import Evidence, Finding, Severity
 
 BRIDGE = "https://docs.docker.com/engine/network/drivers/bridge/"
 TROUBLE = "https://docs.docker.com/engine/daemon/troubleshoot/"
-# A veth's host end as Docker names it (moby/moby, libnetwork/drivers/bridge); those of other programs are left alone.
-DOCKER_VETH = re.compile(r"veth[0-9a-f]{7}")
 FULL = 0.95  # of the connection table: beyond it the kernel drops what is new
 
 IPv4Network = ipaddress.IPv4Network
@@ -54,7 +51,11 @@ def ip_forward(kernel: Forwarding, networks: Networks, routes: Routes, config: D
     if not kernel.ip_forward:
         return unknown("/proc/sys/net/ipv4/ip_forward cannot be read")
     told = Evidence("/proc/sys/net/ipv4/ip_forward", kernel.ip_forward)
-    through = (*(n.bridge for n in networks.bridges), *(r.device for r in routes.defaults))
+    # Where packets come in: from containers that are to leave, and answers to them.
+    through = (
+        *(n.bridge for n in networks.bridges if not n.internal),
+        *((routes.uplink.name,) if routes.uplink else ()),
+    )
     off = [name for name in dict.fromkeys(through) if kernel.of(name) == "0"]
     if kernel.ip_forward != "0" and not off:
         return passed("net.ipv4.ip_forward is 1", told)
@@ -141,13 +142,13 @@ def managed_interfaces(
     if networks.elsewhere:
         return skipped(networks.elsewhere)
     claims = managers.claims if managers.running("systemd-networkd.service") else ()
-    loose = [i.name for i in routes.interfaces if DOCKER_VETH.fullmatch(i.name) and not i.master]
+    cut = loose(routes.interfaces)
     bare = addressless(networks, routes) if claims else ()
     shown = tuple(Evidence(c.source, f"{c.manager} manages what matches {c.pattern}") for c in claims)
     busy = containers is None or any(c.running for c in containers.all)
-    if not (loose and busy) and not bare:
+    if not (cut and busy) and not bare:
         return passed("Docker's bridges and cables are as Docker left them", *shown)
-    parts = [f"{name} is connected to no bridge" for name in loose] + [f"{n.bridge} has no address" for n, _ in bare]
+    parts = [f"{name} is connected to no bridge" for name in cut] + [f"{n.bridge} has no address" for n, _ in bare]
     unmanaged = (
         "printf '[Match]\\nName=docker* br-* veth*\\n[Link]\\nUnmanaged=yes\\n' | tee /etc/systemd/network/10-docker.network",
         "networkctl reload",
@@ -155,7 +156,7 @@ def managed_interfaces(
     return failed(
         "; ".join(parts),
         *shown,
-        *(Evidence(f"ip link show {name}", "no master") for name in loose),
+        *(Evidence(f"ip link show {name}", "no master") for name in cut),
         cause=f"{claims[0].manager} configures Docker's interfaces: {claims[0].source} matches them."
         if claims
         else "Something took containers' interfaces out of Docker's bridges: a network manager or a script.",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Container, Containers, PortBinding
 from dockerdoctor.facts.listeners import (
+    SETTLED,
     InContainer,
     Listener,
     Listeners,
@@ -23,8 +24,6 @@ from dockerdoctor.facts.listeners import (
 from dockerdoctor.model import Evidence, Finding, Severity
 
 PUBLISHING = "https://docs.docker.com/engine/network/port-publishing/"
-# A server that listens on something by now, only not there, will not begin to.
-SETTLED = 5.0  # seconds
 # A server that listens on nothing yet may still load: a JVM or a data set takes its time.
 STARTED = 30.0
 # What failed to start a day ago, and nobody keeps running, is the rest of an old attempt and no longer troubles anybody.

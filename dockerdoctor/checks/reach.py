@@ -167,6 +167,7 @@ def dropped(moved: Moved | None) -> tuple[Evidence, ...]:
         "network.docker-user",
         "network.nft-drop",
         "network.iptables-split",
+        "network.untracked",
         "network.conntrack",
     ),
 )
@@ -211,7 +212,7 @@ def egress(
                 "reason is not known. The packets get lost between the bridge and the uplink, or on the way back.",
                 fix=(
                     "# watch where the packets stop while a container pings the gateway:",
-                    f"tcpdump -n -i any -c 20 icmp and host {asked[0].address}",
+                    f"# tcpdump -n -i any -c 20 icmp and host {asked[0].address}",
                 ),
             )
         if lost is False:
@@ -237,6 +238,8 @@ def egress(
         "network.iptables-split",
         "network.nft-drop",
         "network.input-drop",
+        "network.output-drop",
+        "network.untracked",
         "network.conntrack",
     ),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.facts.ruleset import Chain, Condition, Rule, iptables_chains, iptables_flavour, nft_chains
@@ -13,6 +14,8 @@ from dockerdoctor.measure import Unmeasured, probe
 # The rules of a machine with a hundred published ports are listed in some ten milliseconds.
 LIST_TIMEOUT = 2.0
 FORWARDING_HOOKS = ("prerouting", "forward", "postrouting")  # what a packet passes on its way through the host
+BRIDGE_OUT = ("output", "postrouting")  # what a frame passes that this host sends to a member of its bridge
+CONNTRACK = -200  # the priority at which connections begin to be tracked (linux/netfilter_ipv4.h)
 ICMP_NAMES = {
     "8": ("echo-request",),
     "3": ("destination-unreachable",),
@@ -93,6 +96,7 @@ class Firewall:
     chains: tuple[Chain, ...]
     flavour: str = ""  # of the iptables command: "nf_tables", "legacy", or nothing before 1.8 (then legacy)
     iptables: bool = True  # the iptables command is there
+    nft: bool = True  # the nft command is there
 
     def chain(self, table: str, name: str, backend: str = "iptables", family: str = "ip") -> Chain | None:
         """One chain."""
@@ -100,8 +104,19 @@ class Firewall:
         return next((c for c in self.chains if (c.backend, c.family, c.table, c.name) == wanted), None)
 
     def base(self, hook: str) -> tuple[Chain, ...]:
-        """The chains on a hook, in the order that packets pass them."""
-        return tuple(sorted((c for c in self.chains if c.hook == hook), key=lambda c: c.priority))
+        """The chains on a hook of IPv4, in the order that packets pass them."""
+        found = (c for c in self.chains if c.hook == hook and c.family in {"ip", "inet"})
+        return tuple(sorted(found, key=lambda c: c.priority))
+
+    def beneath(self, device: str, *, incoming: bool) -> tuple[Chain, ...]:
+        """Chains that a frame passes below IPv4: those on its device, and those of the bridge it crosses."""
+        on_device, of_bridges = ("ingress", ("prerouting", "input")) if incoming else ("egress", BRIDGE_OUT)
+        return tuple(
+            c
+            for c in self.chains
+            if (c.family == "netdev" and c.hook == on_device and device in c.devices)
+            or (c.family == "bridge" and c.hook in of_bridges)
+        )
 
     @property
     def legacy(self) -> tuple[Chain, ...]:
@@ -242,8 +257,15 @@ def drops(firewall: Firewall, hook: str, packet: Packet, moved: Moved | None = N
     Every base chain on the hook has its say: an accept in one does not undo a drop in another (nft(8)). A rule whose
     conditions are not all known is named with `certain=False`; `sure` tells whether it dropped anything.
     """
+    return dropped_by(firewall, firewall.base(hook), packet, moved)
+
+
+def dropped_by(
+    firewall: Firewall, bases: tuple[Chain, ...], packet: Packet, moved: Moved | None = None
+) -> tuple[Drop, ...]:
+    """The same for some base chains."""
     found: list[Drop] = []
-    for base in firewall.base(hook):
+    for base in bases:
         end, suspects = verdict(firewall, base, packet)
         found += [*suspects, *([end] if isinstance(end, Drop) else [])]
         if isinstance(end, Drop) and end.certain:
@@ -264,28 +286,56 @@ def dropped_on_the_way(firewall: Firewall, packet: Packet, moved: Moved | None =
                 *(one.protocol, one.dport, one.source, one.destination, one.state, one.local),
             )
             found += drops(firewall, hook, seen, moved)
+        # Below IPv4 interfaces have other names: the bridge's is that of a container's cable there.
+        frame = replace(one, in_interface="", out_interface="")
+        for bases in (
+            firewall.beneath(one.in_interface, incoming=True),
+            firewall.beneath(one.out_interface, incoming=False),
+        ):
+            found += dropped_by(firewall, bases, frame, moved)
     return tuple(sorted(found, key=lambda d: (not d.sure, not d.certain)))
+
+
+def met(firewall: Firewall, base: Chain, packet: Packet) -> Iterator[tuple[Chain, Rule, bool | None]]:
+    """The rules that a packet meets, or may meet (None), in a base chain and those it leads to."""
+    names = {
+        c.name: c for c in firewall.chains if (c.backend, c.family, c.table) == (base.backend, base.family, base.table)
+    }
+    queue, seen = [base], {base.name}
+    while queue:
+        chain = queue.pop(0)
+        for rule in chain.rules:
+            match = matches(rule, packet)
+            if match is False:
+                continue
+            yield chain, rule, match
+            if rule.jump in names and rule.jump not in seen:
+                seen.add(rule.jump)
+                queue.append(names[rule.jump])
 
 
 def translated(firewall: Firewall, packet: Packet) -> Rule | None:
     """The rule that gives a forwarded packet the host's own address, or may do so."""
     for base in firewall.base("postrouting"):
-        names = {
-            c.name: c
-            for c in firewall.chains
-            if (c.backend, c.family, c.table) == (base.backend, base.family, base.table)
-        }
-        queue, seen = [base], {base.name}
-        while queue:
-            for rule in queue.pop(0).rules:
-                if matches(rule, packet) is False:
-                    continue
-                if rule.verdict in {"MASQUERADE", "SNAT"}:
-                    return rule
-                if rule.jump in names and rule.jump not in seen:
-                    seen.add(rule.jump)
-                    queue.append(names[rule.jump])
+        for chain, rule, match in met(firewall, base, packet):
+            if rule.verdict in {"MASQUERADE", "SNAT"}:
+                return rule
+            # The other chains of the hook have their say all the same.
+            if match and (rule.verdict == "ACCEPT" or (rule.verdict == "RETURN" and chain == base)):
+                break
     return None
+
+
+def untracked(firewall: Firewall, packet: Packet) -> tuple[tuple[Chain, Rule], ...]:
+    """The rules that keep a forwarded packet from being tracked, and so from being translated."""
+    seen = replace(packet, out_interface="")
+    return tuple(
+        (chain, rule)
+        for base in firewall.base("prerouting")
+        if base.priority < CONNTRACK
+        for chain, rule, match in met(firewall, base, seen)
+        if rule.untracks and match
+    )
 
 
 # -- reading them
@@ -306,7 +356,7 @@ def read_firewall(host: Host) -> Firewall:
     # other way round, rules that iptables-nft wrote appear among nftables' own.
     if flavour == "nf_tables" and host.text("/proc/net/ip_tables_names").strip():
         other = iptables_chains(host.run("iptables-legacy-save", "-c", timeout=LIST_TIMEOUT).out, "iptables-legacy")
-    return Firewall((*chains, *nft_chains(listed.out, without=known), *other), flavour, saved.ok)
+    return Firewall((*chains, *nft_chains(listed.out, without=known), *other), flavour, saved.ok, listed.ok)
 
 
 @probe(deadline=5)

@@ -22,6 +22,8 @@ TCP_LISTEN, UDP_UNCONNECTED = "0A", "07"  # of proc_net_tcp(5)
 EMBEDDED_DNS = "127.0.0.11"  # Docker's own resolver listens there in every container of a user-defined network
 # A proxy this young may belong to a container that started while we looked.
 PROXY_SETTLED = 3.0  # seconds
+# A server that listens on something by now, only not there, will not begin to.
+SETTLED = 5.0  # seconds
 # Two file reads for each container; a host with more of them is examined in part.
 MAX_CONTAINERS = 200
 # Each takes a thread and, where nobody answers, its timeout.

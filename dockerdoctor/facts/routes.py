@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from dataclasses import dataclass
+from itertools import chain
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.host import Host
@@ -40,6 +42,7 @@ class Routes:
 
     routes: tuple[Route, ...]
     interfaces: tuple[Interface, ...]
+    chosen: str = ""  # the source address that the kernel takes for the world, rules of all tables considered
 
     @property
     def defaults(self) -> tuple[Route, ...]:
@@ -53,8 +56,16 @@ class Routes:
 
     @property
     def uplink(self) -> Interface | None:
-        """The interface of the preferred default route."""
-        return next((i for r in self.defaults for i in self.interfaces if i.name == r.device), None)
+        """The interface by which packets leave for the world; without the kernel's word, the first default route's."""
+        # Two halves of the world are a VPN's way to spare the default route.
+        wide = {r.device for r in self.routes if r.destination.endswith(("/0", "/1"))}
+        holders = (i for i in self.interfaces if i.name in wide and self.chosen and self._on(i, self.chosen))
+        named = (i for r in self.defaults for i in self.interfaces if i.name == r.device)
+        return next(chain(holders, named), None)
+
+    @staticmethod
+    def _on(interface: Interface, address: str) -> bool:
+        return any(a.split("/")[0] == address for a in interface.addresses)
 
     @property
     def leaves(self) -> bool:
@@ -67,11 +78,13 @@ class Routes:
         """The host's own IPv4 address towards the world; empty without a default route."""
         if not self.uplink:
             return ""
+        if self.chosen and self._on(self.uplink, self.chosen):
+            return self.chosen
         return next((a.split("/")[0] for a in self.uplink.addresses if ":" not in a), "")
 
     def owns(self, address: str) -> bool:
         """Whether an address is one of this host's."""
-        return any(a.split("/")[0] == address for i in self.interfaces for a in i.addresses)
+        return any(self._on(i, address) for i in self.interfaces)
 
 
 def _cidr(text: str) -> str:
@@ -88,27 +101,36 @@ def parse_routes(text: str) -> tuple[Route, ...]:
     listed = [
         r for r in json.loads(text or "[]") if r.get("table") != "local" and r.get("type", "unicast") == "unicast"
     ]
-    found = []
+    found: list[Route] = []
     for r in sorted(listed, key=lambda r: (r.get("table", "main") != "main", int(r.get("metric") or 0))):
-        # Of several next hops, which share the packets, the first stands for all.
-        hop = next(iter(r.get("nexthops") or ()), r)
         mtu = int((r.get("metrics") or [{}])[0].get("mtu") or 0)
         destination = _cidr(r.get("dst", ""))
-        found.append(Route(destination, hop.get("dev", ""), hop.get("gateway", ""), r.get("prefsrc", ""), mtu))
+        # Several next hops share the packets.
+        found += [
+            Route(destination, hop.get("dev", ""), hop.get("gateway", ""), r.get("prefsrc", ""), mtu)
+            for hop in r.get("nexthops") or (r,)
+        ]
     return tuple(r for r in found if r.destination)
 
 
-@probe()
-def routes(host: Host, endpoint: ChosenEndpoint) -> Routes:
-    """Ask ip(8), which knows every table; kernels sort the routes of one by metric, and so are they here."""
-    if not endpoint.local:
-        raise Unmeasured("the engine is on another host", skipped=True)
-    listed = host.run("ip", "-json", "-4", "route", "show", "table", "all")
+# Of the ranges that nobody has (RFC 5737): it goes where the world goes, and nothing is sent.
+THE_WORLD = "198.51.100.1"
+# The time that a starting container's cable is without its bridge.
+CONNECTING = 0.3  # seconds
+# A veth's host end as Docker names it (moby/moby, libnetwork/drivers/bridge); those of other programs are left alone.
+DOCKER_VETH = re.compile(r"veth[0-9a-f]{7}")
+
+
+def loose(interfaces: tuple[Interface, ...]) -> tuple[str, ...]:
+    """Docker's cables that are connected to no bridge."""
+    return tuple(i.name for i in interfaces if DOCKER_VETH.fullmatch(i.name) and not i.master)
+
+
+def _interfaces(host: Host) -> tuple[Interface, ...]:
     links = host.run("ip", "-json", "-details", "address", "show")
-    if not (listed.ok and links.ok):
-        raise Unmeasured(f"ip: {listed.err.strip() or links.err.strip()}", how="install iproute2")
-    found = parse_routes(listed.out)
-    interfaces = tuple(
+    if not links.ok:
+        raise Unmeasured(f"ip: {links.err.strip()}", how="install iproute2")
+    return tuple(
         Interface(
             i.get("ifname", ""),
             int(i.get("mtu") or 0),
@@ -120,4 +142,18 @@ def routes(host: Host, endpoint: ChosenEndpoint) -> Routes:
         for i in json.loads(links.out or "[]")
         if i.get("ifname")
     )
-    return Routes(found, interfaces)
+
+
+@probe()
+def routes(host: Host, endpoint: ChosenEndpoint) -> Routes:
+    """Ask ip(8), which knows every table; kernels sort the routes of one by metric, and so are they here."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    listed = host.run("ip", "-json", "-4", "route", "show", "table", "all")
+    if not listed.ok:
+        raise Unmeasured(f"ip: {listed.err.strip()}", how="install iproute2")
+    interfaces = _interfaces(host)
+    if loose(interfaces):  # a container that is just being started, perhaps
+        host.sleep(CONNECTING)
+        interfaces = _interfaces(host)
+    return Routes(parse_routes(listed.out), interfaces, host.source_towards(THE_WORLD))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 # Verdicts that end a packet's way through a chain; all else lets it go on (LOG, MARK, TCPMSS, counters).
@@ -38,6 +39,12 @@ class Rule:
     target: str = ""  # the target's own name: "TCPMSS"
     packets: int = 0
     handle: int = 0  # nftables only
+    counted: bool = True  # whether `packets` is told at all: nftables counts only where it is asked to
+
+    @property
+    def untracks(self) -> bool:
+        """Whether packets that meet it are kept from conntrack, and with it from all translation of addresses."""
+        return self.target in {"notrack", "NOTRACK"} or (self.target == "CT" and "--notrack" in self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Chain:
     """One chain of one table."""
 
     backend: str  # "iptables": as the iptables command shows it; "iptables-legacy": the other one; "nftables"
-    family: str  # "ip", "inet"
+    family: str  # "ip", "inet"; "bridge" and "netdev" see frames before and beside them
     table: str
     name: str
     hook: str = ""  # "forward"; empty for a chain that is only jumped to
@@ -53,6 +60,7 @@ class Chain:
     policy: str = ""  # "ACCEPT", "DROP"
     policy_packets: int = 0
     rules: tuple[Rule, ...] = ()
+    devices: tuple[str, ...] = ()  # of a netdev chain
 
     @property
     def label(self) -> str:
@@ -155,11 +163,16 @@ def iptables_flavour(text: str) -> str:
 
 NFT_META = {"iifname": "in", "oifname": "out", "iif": "in", "oif": "out", "l4proto": "protocol", "skuid": "uid"}
 NFT_PAYLOAD = {("ip", "saddr"): "source", ("ip", "daddr"): "destination", ("ip", "protocol"): "protocol"}
+NFT_FAMILIES = frozenset({"ip", "inet", "bridge", "netdev"})
+# Named sets of one table, and what they hold.
+Sets = Mapping[str, list[Any]]
 NFT_VERDICTS = frozenset({"accept", "drop", "reject", "return", "queue", "masquerade", "snat", "dnat", "redirect"})
 
 
 def _nft_value(value: Any) -> str:
     if isinstance(value, dict):
+        if "elem" in value:  # an element with a timeout, a counter or a comment
+            return _nft_value(value["elem"].get("val"))
         if "prefix" in value:
             return f"{value['prefix']['addr']}/{value['prefix']['len']}"
         if "range" in value:
@@ -168,7 +181,9 @@ def _nft_value(value: Any) -> str:
     return str(value)
 
 
-def _nft_values(right: Any) -> tuple[str, ...]:
+def _nft_values(right: Any, sets: Sets) -> tuple[str, ...]:
+    if isinstance(right, str) and right.startswith("@"):
+        right = {"set": sets.get(right[1:], [right])}
     if isinstance(right, dict) and isinstance(right.get("set"), list):
         right = right["set"]
     return tuple(_nft_value(v) for v in right) if isinstance(right, list) else (_nft_value(right),)
@@ -190,9 +205,9 @@ def _nft_left(left: Any) -> tuple[str, str]:
     return "?", str(left)
 
 
-def _nft_match(match: Any) -> tuple[list[Condition], str]:
+def _nft_match(match: Any, sets: Sets) -> tuple[list[Condition], str]:
     key, words = _nft_left(match.get("left"))
-    values = _nft_values(match.get("right"))
+    values = _nft_values(match.get("right"), sets)
     operator = str(match.get("op") or "==")
     negated = operator == "!="
     if operator not in {"==", "!=", "in"} or any(v.startswith("@") for v in values):
@@ -205,52 +220,53 @@ def _nft_match(match: Any) -> tuple[list[Condition], str]:
     protocol = words.partition(" ")[0]
     if key == "dport" and protocol in {"tcp", "udp"}:
         conditions.append(Condition("protocol", (protocol,)))
+    right = match.get("right")
     shown = values[0] if len(values) == 1 else "{ " + ", ".join(values) + " }"
+    shown = right if isinstance(right, str) and right.startswith("@") else shown
     return conditions, f"{words} {'!= ' if negated else ''}{shown}"
 
 
-def nft_rules(rule: dict[str, Any]) -> Iterator[Rule]:
+def nft_rules(rule: dict[str, Any], sets: Sets = MappingProxyType({})) -> Iterator[Rule]:
     """Read one rule of nft's JSON; a verdict map on an interface becomes one rule for each of its entries."""
     conditions: list[Condition] = []
     words: list[str] = []
-    packets, handle = 0, int(rule.get("handle") or 0)
+    packets, handle, counted, target = 0, int(rule.get("handle") or 0), False, ""
     kind: str
     body: Any
     for expression in rule.get("expr") or ():
         ((kind, body),) = expression.items() if isinstance(expression, dict) else ((str(expression), None),)
         if kind == "match":
-            more, said = _nft_match(body)
+            more, said = _nft_match(body, sets)
             conditions += more
             words.append(said)
         elif kind == "counter":
-            packets = int(body.get("packets") or 0) if isinstance(body, dict) else 0
+            packets, counted = int(body.get("packets") or 0) if isinstance(body, dict) else 0, True
         elif kind in NFT_VERDICTS:
             text = " ".join([*words, kind])
-            yield Rule(text, tuple(conditions), kind.upper(), target=kind, packets=packets, handle=handle)
+            yield Rule(text, tuple(conditions), kind.upper(), "", False, kind, packets, handle, counted)
             return
         elif kind in {"jump", "goto"}:
             text = " ".join([*words, kind, body["target"]])
-            yield Rule(text, tuple(conditions), "", body["target"], kind == "goto", kind, packets, handle)
+            yield Rule(text, tuple(conditions), "", body["target"], kind == "goto", kind, packets, handle, counted)
             return
         elif kind == "vmap":
-            yield from _nft_map(body, conditions, words, handle)
+            yield from _nft_map(body, conditions, words, handle, sets)
             return
         elif kind == "xt" and isinstance(body, dict) and body.get("type") == "target":
             name = str(body.get("name"))
             verdict = name if name in FINAL else ""
-            yield Rule(
-                " ".join([*words, name]), tuple(conditions), verdict, target=name, packets=packets, handle=handle
-            )
+            yield Rule(" ".join([*words, name]), tuple(conditions), verdict, "", False, name, packets, handle, counted)
             return
         elif kind in {"xt", "limit", "lookup", "quota"}:
             conditions.append(Condition("?", (kind,)))
             words.append(str(body.get("name") or kind) if isinstance(body, dict) else kind)
         else:
             words.append(kind)
-    yield Rule(" ".join(words), tuple(conditions), packets=packets, handle=handle)
+            target = kind
+    yield Rule(" ".join(words), tuple(conditions), "", "", False, target, packets, handle, counted)
 
 
-def _nft_map(body: Any, conditions: list[Condition], words: list[str], handle: int) -> Iterator[Rule]:
+def _nft_map(body: Any, conditions: list[Condition], words: list[str], handle: int, sets: Sets) -> Iterator[Rule]:
     key, said = _nft_left(body.get("key"))
     data = body.get("data")
     entries = data.get("set") if isinstance(data, dict) else None
@@ -259,7 +275,7 @@ def _nft_map(body: Any, conditions: list[Condition], words: list[str], handle: i
         return
     for value, verdict in entries:
         ((kind, target),) = verdict.items()
-        values = tuple(v.upper() if key == "state" else v for v in _nft_values(value))
+        values = tuple(v.upper() if key == "state" else v for v in _nft_values(value, sets))
         to = target["target"] if isinstance(target, dict) else ""
         yield Rule(
             " ".join([*words, said, "vmap", *values, ":", kind, to]).strip(),
@@ -270,6 +286,7 @@ def _nft_map(body: Any, conditions: list[Condition], words: list[str], handle: i
             kind,
             0,
             handle,
+            counted=False,
         )
 
 
@@ -281,20 +298,29 @@ def nft_chains(text: str, *, without: frozenset[tuple[str, str]] = frozenset()) 
         return ()
     chains: dict[tuple[str, str, str], Chain] = {}
     rules: dict[tuple[str, str, str], list[Rule]] = {}
-    for item in items:
+    sets: dict[tuple[str, str], dict[str, list[Any]]] = {}
+    for item in items:  # nft lists a table's sets before its rules
         if chain := item.get("chain"):
             key = (chain["family"], chain["table"], chain["name"])
-            if key[0] not in {"ip", "inet"} or (key[0] == "ip" and key[1:] in without):
+            if key[0] not in NFT_FAMILIES or (key[0] == "ip" and key[1:] in without):
                 continue
-            priority = chain.get("prio")
-            chains[key] = Chain(
-                "nftables",
-                *key,
-                str(chain.get("hook") or ""),
-                priority if isinstance(priority, int) else 0,
-                str(chain.get("policy") or "").upper(),
-            )
+            chains[key] = _nft_chain(chain, key)
+        elif held := item.get("set"):
+            table = sets.setdefault((held["family"], held["table"]), {})
+            table[str(held.get("name"))] = held.get("elem") or []
         elif rule := item.get("rule"):
             key = (rule["family"], rule["table"], rule["chain"])
-            rules.setdefault(key, []).extend(nft_rules(rule))
+            rules.setdefault(key, []).extend(nft_rules(rule, sets.get(key[:2], {})))
     return tuple(replace(chain, rules=tuple(rules.get(key, ()))) for key, chain in chains.items())
+
+
+def _nft_chain(chain: dict[str, Any], key: tuple[str, str, str]) -> Chain:
+    priority, devices = chain.get("prio"), chain.get("dev") or ()
+    return Chain(
+        "nftables",
+        *key,
+        str(chain.get("hook") or ""),
+        priority if isinstance(priority, int) else 0,
+        str(chain.get("policy") or "").upper(),
+        devices=tuple(map(str, [devices] if isinstance(devices, str) else devices)),
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dockerdoctor.checks import addresses, chains, firewall, network, reach
+from dockerdoctor.checks import addresses, chains, exposure, firewall, neighbours, network, reach
 from dockerdoctor.facts.containers import Attachment, Container, Containers, Network, Networks, PortBinding
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostDns, HostResolver, ResolvConf
@@ -344,14 +344,16 @@ def without(*starts, text=OLD):
     ],
 )
 def test_docker_chains(ruleset, settings, networks, engine, status):
-    assert chains.docker_chains.decide(ruleset, networks, engine, LATER, settings).status is status
+    assert chains.docker_chains.decide(ruleset, networks, engine, LATER, settings, None, None).status is status
 
 
 def test_docker_chains_names_who_flushed_them():
-    found = chains.docker_chains.decide(rules(EMPTY), NETWORKS, info(), LATER, None)
+    found = chains.docker_chains.decide(rules(EMPTY), NETWORKS, info(), LATER, None, None, None)
     assert "firewalld.service" in found.cause
     assert any("30 s after" in e.saw for e in found.evidence)
-    found = chains.docker_chains.decide(rules(EMPTY), NETWORKS, info(), managers(("firewalld", "active", 5.0)), None)
+    found = chains.docker_chains.decide(
+        rules(EMPTY), NETWORKS, info(), managers(("firewalld", "active", 5.0)), None, None, None
+    )
     assert "firewalld" not in found.cause
 
 
@@ -441,7 +443,7 @@ DECIDERS = (firewall.forward_drop, firewall.docker_user, firewall.nft_drop, fire
 def test_blocked(case):
     ruleset, seen, expected = CASES[case]
     known = {"managers": managers(), "config": None, "firewall": ruleset, "networks": NETWORKS, "routes": ROUTES}
-    known |= {"inside": seen, "dns": None, "moved": None}
+    known |= {"inside": seen, "dns": None, "moved": None, "containers": None}
     failing = [c.id for c in DECIDERS if c.decide(**{n: known[n] for n in c.needs}).status is FAIL]
     assert failing == ([expected] if expected else [])
 
@@ -450,7 +452,7 @@ def test_a_rule_that_only_counters_convict():
     ruleset = rules(more="[0:0] -A FORWARD -m length --length 40:2000 -j DROP\n")
     drops = Moved((("iptables -t filter, chain FORWARD", "-m length --length 40:2000 -j DROP", 4),))
     for moved, status in ((None, PASS), (drops, FAIL)):
-        found = firewall.forward_drop.decide(ruleset, NETWORKS, ROUTES, None, LOST, None, moved, None)
+        found = firewall.forward_drop.decide(ruleset, NETWORKS, ROUTES, None, LOST, None, moved, None, None)
         assert found.status is status
 
 
@@ -464,7 +466,7 @@ def test_a_rule_that_only_counters_convict():
     ],
 )
 def test_bridge_filter(ruleset, calls, status):
-    found = firewall.bridge_filter.decide(ruleset, Networks((DEFAULT,)), kernel(bridge_calls_iptables=calls), None)
+    found = neighbours.bridge_filter.decide(ruleset, Networks((DEFAULT,)), kernel(bridge_calls_iptables=calls), None)
     assert found.status is status
 
 
@@ -492,7 +494,7 @@ SOME = SHUT.replace("-A DOCKER-USER -i", "-A DOCKER-USER ! -s 10.0.0.0/8 -i")
     ],
 )
 def test_published_filter(ruleset, containers, status):
-    found = firewall.published_filter.decide(ruleset, Networks((DEFAULT,)), ROUTES, containers, None)
+    found = exposure.published_filter.decide(ruleset, Networks((DEFAULT,)), ROUTES, containers, None)
     assert found.status is status
 
 
@@ -571,11 +573,11 @@ AWAY = replace(NETWORKS, elsewhere="a rootless engine keeps its networks in a na
         addresses.address_pools.decide(
             AWAY, routed(Route("10.99.0.0/16", "tun0")), info(("10.99.0.0/16", 16)), None, None, None
         ),
-        chains.docker_chains.decide(Firewall(()), AWAY, info(), None, None),
+        chains.docker_chains.decide(Firewall(()), AWAY, info(), None, None, None, None),
         chains.iptables_off.decide(AWAY, ROUTES, config(iptables=False), Firewall(()), None, None),
         chains.masquerade.decide(Firewall(()), AWAY, ROUTES, info(), None, None, None),
-        firewall.bridge_filter.decide(rules(policy="DROP"), AWAY, kernel(bridge_calls_iptables="1"), None),
-        firewall.published_filter.decide(rules(), AWAY, ROUTES, Containers(()), None),
+        neighbours.bridge_filter.decide(rules(policy="DROP"), AWAY, kernel(bridge_calls_iptables="1"), None),
+        exposure.published_filter.decide(rules(), AWAY, ROUTES, Containers(()), None),
         reach.published_port.decide(inside(published=dialled("ECONNREFUSED")), AWAY, None, DaemonProcess(0)),
     ],
 )
@@ -584,4 +586,4 @@ def test_networks_that_are_elsewhere(finding):
 
 
 def test_rules_of_this_host_do_not_convict_networks_elsewhere():
-    assert firewall.blocked_ways(rules(policy="DROP"), AWAY, ROUTES, None, None, None) == ()
+    assert firewall.blocked_ways(rules(policy="DROP"), AWAY, ROUTES, None, None, None, None) == ()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dockerdoctor.facts.routes import Route, Routes, parse_routes
+from dockerdoctor.facts.routes import Interface, Route, Routes, loose, parse_routes
 
 ETH = {"dst": "default", "gateway": "10.0.0.1", "dev": "eth0", "metric": 100}
 WLAN = {"dst": "default", "gateway": "10.1.0.1", "dev": "wlan0", "metric": 600}
@@ -35,3 +35,31 @@ def test_the_first_route(listed, first):
 def test_a_host_without_routes():
     assert parse_routes("") == ()
     assert Routes((), ()).uplink is None
+
+
+def linked(*addresses):
+    return tuple(Interface(name, 1500, True, addresses=(address,)) for name, address in addresses)
+
+
+LINKS = linked(("eth0", "10.0.0.5/24"), ("wg0", "10.9.0.2/32"), ("lo", "10.7.7.7/32"))
+HALVES = (Route("0.0.0.0/0", "eth0", "10.0.0.1"), Route("0.0.0.0/1", "wg0"), Route("128.0.0.0/1", "wg0"))
+
+
+@pytest.mark.parametrize(
+    ("routes", "chosen", "uplink", "source"),
+    [
+        (HALVES[:1], "", "eth0", "10.0.0.5"),
+        (HALVES[:1], "10.0.0.5", "eth0", "10.0.0.5"),
+        (HALVES, "10.9.0.2", "wg0", "10.9.0.2"),  # a VPN that takes all
+        ((*HALVES[:1], Route("0.0.0.0/0", "wg0")), "10.9.0.2", "wg0", "10.9.0.2"),  # the same by a policy's table
+        (HALVES[:1], "10.7.7.7", "eth0", "10.0.0.5"),  # an address of the loopback, as routers have it
+    ],
+)
+def test_the_way_to_the_world(routes, chosen, uplink, source):
+    facts = Routes(routes, LINKS, chosen)
+    assert (facts.uplink.name, facts.source) == (uplink, source)
+
+
+def test_loose():
+    cables = (Interface("veth0a1b2c3", 1500, True, master="docker0"), Interface("veth0a1b2c4", 1500, True))
+    assert loose((*cables, Interface("vethweXyz12", 1500, True))) == ("veth0a1b2c4",)
