@@ -256,6 +256,10 @@ class Host:
         except OSError:
             return False
 
+    def searchable(self, path: str | Path) -> bool:
+        """Whether this user may look for files in a folder."""
+        return os.access(self.path(path), os.X_OK)
+
     def is_socket(self, path: str | Path) -> bool:
         """Whether a path, links followed, is a socket."""
         try:

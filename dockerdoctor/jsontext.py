@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 BOM = "\ufeff"
@@ -156,6 +157,8 @@ def removal(parent: Node, member: Member) -> Edit:
     return Edit(parent.start + 1, parent.end - 1, "")
 
 
+# Every check of a file asks for the same text, and for its correction.
+@lru_cache(maxsize=8)
 def _scan(text: str) -> _Scanner:
     scanner = _Scanner(text)
     try:

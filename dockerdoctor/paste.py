@@ -13,7 +13,7 @@ OWN = frozenset({"docker", "docker-compose", "unset", "export", "newgrp", "cd", 
 SHELL = re.compile(r"[|<>;&]|\$\(|`")
 
 # A here-string feeds one command, and the shell that it is pasted into does the feeding: sudo sh may not know them.
-FED = re.compile(r"[^|<>;&`$'\"]* <<< '(?:[^']|'\\'')*'")
+FED = re.compile(r"(?:[^|<>;&`$'\"]|'[^']*')* <<< '(?:[^']|'\\'')*'")
 
 
 def ready(step: str, caller: Caller) -> str:

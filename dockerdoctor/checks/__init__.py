@@ -16,6 +16,7 @@ from dockerdoctor.checks import (
     dns_running,
     endpoint,
     engine,
+    engine_socket,
     exposure,
     firewall,
     host_firewall,
@@ -29,11 +30,14 @@ from dockerdoctor.checks import (
     registry,
     startup,
     storage,
+    unit,
 )
 from dockerdoctor.model import Check
 
 AREAS: tuple[ModuleType, ...] = (
     prerequisites,
+    unit,
+    engine_socket,
     startup,
     endpoint,
     engine,

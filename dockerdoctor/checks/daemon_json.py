@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from dockerdoctor import jsontext
 from dockerdoctor.checks.rewriting import impact, restarted, rewritten
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
@@ -34,6 +36,8 @@ def unreadable(file: DaemonJson) -> Finding | None:
         return skipped(f"there is no {file.path}: the defaults hold")
     if file.problem == "EACCES":
         return unknown(f"{file.path}: permission denied", how="# run as root")
+    if file.problem == "EFBIG":
+        return skipped(f"{file.path} is too long to be looked through")
     if file.problem:
         return skipped(f"{file.path} cannot be read ({file.problem})")
     return None
@@ -90,18 +94,35 @@ def readable(file: DaemonJson, units: Units | None) -> Finding:
             f"{file.path}, which --config-file names, does not exist",
             Evidence("dockerd", f"--config-file {file.path}"),
             cause="A configuration file that a flag names must exist, unlike the default one.",
-            fix=(f"tee {file.path} <<< '{{}}'", *restarted(units)),
+            fix=(f"tee {shlex.quote(file.path)} <<< '{{}}'", *restarted(units)),
             impact="starts dockerd",
         )
     if file.problem == "EACCES":
         return unknown(f"{file.path}: permission denied", how="# run as root")
+    if file.problem == "EFBIG":
+        return passed(f"{file.path} can be read, and is longer than anybody writes")
+    path = shlex.quote(file.path)
     if file.problem == "EISDIR":
         return failed(
             f"{file.path} is a directory",
             Evidence(file.path, "a directory"),
             cause="A directory stands where dockerd expects its configuration file; docker run -v makes one when the "
             "file to mount does not exist.",
-            fix=(f"rmdir {file.path}", *restarted(units)),
+            # It may hold something: nothing is lost.
+            fix=(f"mv {path} {shlex.quote(f'{file.path}.moved')}", *restarted(units)),
+            impact="starts dockerd",
+        )
+    if file.problem == "ENOTDIR":
+        folder = file.path.rpartition("/")[0]
+        return failed(
+            f"{folder} is no folder, so there can be no {file.path}",
+            Evidence(file.path, "ENOTDIR"),
+            cause=f"A file stands where dockerd expects the folder {folder}.",
+            fix=(
+                f"mv {shlex.quote(folder)} {shlex.quote(f'{folder}.moved')}",
+                f"mkdir {shlex.quote(folder)}",
+                *restarted(units),
+            ),
             impact="starts dockerd",
         )
     if file.problem:
@@ -109,7 +130,7 @@ def readable(file: DaemonJson, units: Units | None) -> Finding:
             f"{file.path} cannot be read: {file.problem}",
             Evidence(file.path, file.problem),
             cause="dockerd cannot read its configuration file.",
-            fix=(f"# see why: ls -l {file.path}", *restarted(units)),
+            fix=(f"# see why: ls -l {path}", *restarted(units)),
         )
     return passed(
         f"{file.path}: {len(file.text.splitlines())} lines", Evidence(file.path, f"{len(file.text)} characters")

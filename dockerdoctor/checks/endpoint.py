@@ -1,6 +1,8 @@
-"""Which engine the client talks to, and whether this user may."""
+"""Which engine the client talks to, and whether they understand each other."""
 
 from __future__ import annotations
+
+from shlex import quote
 
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.endpoint import (
@@ -9,13 +11,10 @@ from dockerdoctor.facts.endpoint import (
     DaemonPing,
     Exports,
     OtherEngines,
-    SocketAccess,
-    SocketFile,
 )
 from dockerdoctor.model import Evidence, Finding, Severity
 
 CONTEXTS = "https://docs.docker.com/engine/manage-resources/contexts/"
-GROUPS = "https://docs.docker.com/engine/install/linux-postinstall/"
 
 
 @check(
@@ -42,16 +41,16 @@ def client_config(config: ClientConfig) -> Finding:
             f"{config.path}: permission denied",
             seen,
             cause="The file belongs to another user, most often to root since docker was once run with sudo.",
-            fix=(f"chown -R $(stat -c %u:%g $(dirname {folder})) {folder}",),
+            fix=(f"chown -R $(stat -c %u:%g {quote(folder.rpartition('/')[0] or '/')}) {quote(folder)}",),
         )
     return failed(
         f"{config.path} is no valid JSON: {config.problem}",
         seen,
         cause="The client takes a broken file for an empty one: logins, proxies and the current context are gone.",
         fix=(
-            f"python3 -m json.tool {config.path}",
+            f"python3 -m json.tool {quote(config.path)}",
             "# correct the line that it names; or start afresh, and log in again:",
-            f"mv {config.path} {config.path}.broken",
+            f"mv {quote(config.path)} {quote(f'{config.path}.broken')}",
         ),
     )
 
@@ -63,7 +62,7 @@ def exported(exports: Exports | None, name: str) -> tuple[tuple[Evidence, ...], 
     steps = []
     for line in lines:
         path, _, number = line.where.rpartition(":")
-        steps.append(f"sed -i '{number}s/^/# /' {path}")
+        steps.append(f"sed -i '{number}s/^/# /' {quote(path)}")
     return evidence, (*steps, f"unset {name}")
 
 
@@ -104,7 +103,7 @@ def docker_host(
         *seen,
         *(Evidence(f"GET {other}/_ping", "an engine answers") for other in others.answering),
         cause=f"The engine of this host is well; {endpoint.source} makes the client look elsewhere.",
-        fix=(f"docker -H {others.answering[0]} version",) if given else unset,
+        fix=(f"docker -H {quote(others.answering[0])} version",) if given else unset,
     )
 
 
@@ -206,98 +205,3 @@ def tls(endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None) -> 
             ),
         )
     return passed(f"{endpoint.url} and the client agree", seen)
-
-
-@check(
-    "engine.socket-permission",
-    title="This user may use the engine's socket",
-    severity=Severity.ERROR,
-    docs=GROUPS,
-    upstream=("engine.socket-group",),
-)
-def socket_permission(ping: DaemonPing, file: SocketFile, access: SocketAccess) -> Finding:
-    """
-    Only root and the members of the socket's group may connect to it.
-
-    Why it matters: every docker command is refused.
-    How to fix: add the user to the group, which makes them as mighty as root on this host; then log in anew.
-    """
-    if not file.path:
-        return skipped("the endpoint is no Unix socket")
-    if ping.connect != "EACCES":
-        return passed(f"{access.user} may connect to {file.path}")
-    seen = (
-        Evidence(f"connect {file.path} as {access.user}", "EACCES"),
-        Evidence(f"stat {file.path}", f"mode {file.mode:04o}, owner {file.uid}, group {file.group}"),
-    )
-    if file.kind == "denied":
-        return failed(
-            f"{access.user} may not look into the folder of {file.path}",
-            seen[0],
-            cause="The socket lies in a folder of another user.",
-            fix=("# run docker as the user whose engine this is, or use another endpoint: unset DOCKER_HOST",),
-        )
-    if not file.mode & 0o020:
-        return failed(
-            f"{file.path} is closed to its group {file.group} (mode {file.mode:04o})",
-            *seen,
-            cause="Somebody changed the socket's mode; dockerd gives it 0660.",
-            fix=(f"chmod 660 {file.path}",),
-        )
-    if not file.gid and access.docker_group:
-        return failed(
-            f"{file.path} belongs to the group root, not docker",
-            *seen,
-            cause="Somebody changed the socket's group, or dockerd was started with another one.",
-            fix=(f"chgrp docker {file.path}",),
-        )
-    if access.in_session:
-        return failed(
-            f"{access.user} is in the group {file.group}, and {file.path} still refuses",
-            *seen,
-            cause="The permissions of the file allow it: a security module (SELinux, AppArmor) forbids it.",
-            fix=("journalctl -k -b --grep 'apparmor|avc' -n 20 --no-pager",),
-        )
-    if access.in_database:
-        return passed(f"{access.user} is in the group {file.group}, though not in this session")
-    return failed(
-        f"{access.user} is not in the group {file.group}, which alone may use {file.path}",
-        *seen,
-        Evidence(f"getent group {file.group}", f"members: {', '.join(access.members) or 'none'}"),
-        cause=f"{access.user} was not added to the group {file.group}.",
-        fix=(
-            f"usermod -aG {file.group} {access.user}",
-            f"# log out and in again, or go on in a shell that has the group: newgrp {file.group}",
-            "# note that who may use the engine can become root on this host",
-        ),
-    )
-
-
-@check(
-    "engine.session-group",
-    title="This session has the socket's group",
-    severity=Severity.ERROR,
-    docs=GROUPS,
-    upstream=("engine.socket-group",),
-)
-def session_group(ping: DaemonPing, file: SocketFile, access: SocketAccess) -> Finding:
-    """
-    A process gets its groups at login and keeps them; adding the user to a group later does not reach it.
-
-    Why it matters: after `usermod -aG docker` the same permission is denied as before, in every shell, IDE and agent
-    that ran already.
-    How to fix: log in anew, or restart the agent.
-    """
-    if ping.connect != "EACCES" or access.in_session or not access.in_database:
-        return passed(f"the groups of this session suffice, or {access.user} lacks the group altogether")
-    return failed(
-        f"{access.user} is in the group {file.group} by now, but this session is not",
-        Evidence(f"connect {file.path} as {access.user}", "EACCES"),
-        Evidence(f"getent group {file.group}", f"members: {', '.join(access.members) or access.user}"),
-        Evidence("/proc/self/status, Groups", f"without {file.gid}"),
-        cause=f"{access.user} was added to the group {file.group} after this session began.",
-        fix=(
-            "# log out and in again, or restart the service that runs docker; in this terminal:",
-            f"newgrp {file.group}",
-        ),
-    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from dockerdoctor.checks.endpoint import exported
 from dockerdoctor.checks.prerequisites import INSTALL, TROUBLE, of_this_host
-from dockerdoctor.checks.startup import CONFIG_ERRORS
+from dockerdoctor.checks.startup import CONFIG_ERRORS, NO_TRY
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, Exports, OtherEngines
@@ -58,8 +60,15 @@ def frozen(endpoint: ChosenEndpoint, process: DaemonProcess, ping: DaemonPing) -
     severity=Severity.ERROR,
     docs=TROUBLE,
     upstream=(
-        *("engine.installed", "engine.unit-masked", "engine.unit-valid", "engine.socket-group", "engine.socket-file"),
-        *("engine.started", "engine.start-limit", "engine.running", "engine.docker-host", "engine.context"),
+        *NO_TRY,
+        *(
+            "engine.listening",
+            "engine.started",
+            "engine.start-limit",
+            "engine.running",
+            "engine.docker-host",
+            "engine.context",
+        ),
         *("engine.socket-permission", "engine.session-group", "engine.frozen"),
         *CONFIG_ERRORS,
     ),
@@ -109,7 +118,8 @@ def _to_reach(endpoint: ChosenEndpoint, outcome: str, exports: Exports | None) -
     severity=Severity.ERROR,
     docs=TROUBLE,
     upstream=(
-        *("engine.reachable", "engine.installed", "engine.unit-masked", "engine.unit-valid", "engine.started"),
+        *NO_TRY,
+        *("engine.reachable", "engine.listening", "engine.started"),
         *("engine.start-limit", "engine.running", "engine.docker-host", "engine.context", "engine.tls"),
         *("engine.frozen", "engine.containerd"),
         *CONFIG_ERRORS,
@@ -142,7 +152,9 @@ def responsive(
             f"{endpoint.url} answers, but not as an engine does: {ping.outcome}",
             *seen,
             cause="Something else listens there, or a proxy stands between.",
-            fix=(f"ss -xlpn src {endpoint.socket_path}",) if endpoint.local else (f"curl -v {endpoint.url}/_ping",),
+            fix=(f"ss -xlpn src {quote(endpoint.socket_path)}",)
+            if endpoint.local
+            else (f"curl -v {quote(f'{endpoint.url}/_ping')}",),
         )
     own = process is not None and process.pid and of_this_host(endpoint)
     return failed(
@@ -157,7 +169,7 @@ def responsive(
             "systemctl restart docker.service",
         )
         if own and process
-        else (f"ss -xlpn src {endpoint.socket_path}",)
+        else (f"ss -xlpn src {quote(endpoint.socket_path)}",)
         if endpoint.local
         else (),
         impact="restarts dockerd; containers stop unless live-restore is on" if own else "",
@@ -316,5 +328,5 @@ def same_engine(endpoint: ChosenEndpoint, containers: Containers, others: OtherE
         f"{endpoint.url} has no containers, and another engine at {full[0]} has some",
         *seen,
         cause=f"Two engines run here, and {endpoint.source} chooses the empty one.",
-        fix=(f"# to use the other one for now: export DOCKER_HOST={full[0]}",),
+        fix=(f"# to use the other one for now: export DOCKER_HOST={quote(full[0])}",),
     )

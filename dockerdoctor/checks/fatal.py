@@ -23,9 +23,18 @@ class Signature:
     fix: tuple[str, ...] = ()  # before Docker is started again
     because: tuple[str, ...] = ()  # checks that measure this very cause
     configuration: bool = False  # the checks of daemon.json measure it
+    flags: tuple[str, ...] = ()  # those that are to blame; the pattern's group "flag" names one too
 
 
 SIGNATURES: tuple[Signature, ...] = (
+    Signature(
+        "pre-command",
+        r"Control process exited, code=(?P<why>.+)",
+        "a command that the unit runs before it failed: {why}",
+        "ExecStartPre= of docker.service has to succeed before dockerd is run.",
+        "https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html#ExecStartPre=",
+        ("systemctl cat docker.service", "# correct the command that ExecStartPre= names"),
+    ),
     Signature(
         "program-missing",
         r"Failed at step EXEC spawning (?P<program>\S+): (?P<why>.+)|Failed to locate executable (?P<program2>\S+)",
@@ -33,7 +42,69 @@ SIGNATURES: tuple[Signature, ...] = (
         "systemd could not run the program that the unit names in ExecStart=.",
         "https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Process%20Exit%20Codes",
         ("systemctl cat docker.service", "# install the program that ExecStart= names, or correct its path"),
-        because=("engine.installed",),
+        because=("engine.installed", "engine.unit-program"),
+    ),
+    Signature(
+        "environment-file",
+        r"docker\.service: Failed to load environment files: (?P<why>.+)",
+        "a file that EnvironmentFile= names cannot be loaded: {why}",
+        "systemd loads the files of variables before it runs dockerd, and ends the start where one is missing.",
+        "https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#EnvironmentFile=",
+        ("systemctl cat docker.service", "# put the file there, or a dash before its path"),
+        because=("engine.unit-environment",),
+    ),
+    Signature(
+        "unit-user",
+        r"Failed to determine user credentials: (?P<why>.+)|Failed at step (?:USER|GROUP) spawning \S+: (?P<why2>.+)|"
+        r"dockerd needs to be started with root",
+        "the unit runs it as another user than root, or as one that does not exist",
+        "The system's dockerd needs root, and the unit sets another User= or Group=.",
+        "https://docs.docker.com/engine/security/rootless/",
+        ("systemctl cat docker.service", "# take User= and Group= out"),
+        because=("engine.unit-user",),
+    ),
+    Signature(
+        "unit-step",
+        r"Failed at step (?P<step>\w+) spawning (?P<program>\S+): (?P<why>.+)",
+        "systemd could not prepare its process ({step}): {why}",
+        "A setting of the unit, of the kind that the step's name tells, cannot be carried out.",
+        "https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Process%20Exit%20Codes",
+        ("systemctl cat docker.service", "# correct the setting that belongs to {step}"),
+    ),
+    Signature(
+        "flag-unknown",
+        r"unknown flag: (?P<flag>--[\w-]+)|unknown shorthand flag: '\w' in (?P<flag2>-\w+)|"
+        r"(?P<flag3>--[\w-]+) has been (?:deprecated and )?removed",
+        "it knows no flag {flag}",
+        "{place} gives dockerd a flag that this version does not have.",
+        "https://docs.docker.com/reference/cli/dockerd/",
+        ("# take {flag} out of {place}",),
+    ),
+    Signature(
+        "flag-value",
+        r"invalid argument \"(?P<value>[^\"]*)\" for \"(?:(?P<letter>-\w), )?(?P<flag>--[\w-]+)\" flag: (?P<why>.+)|"
+        r"flag needs an argument: (?:'\w' in )?(?P<flag2>--?[\w-]+)",
+        "the value of {flag} is not accepted: {why}",
+        "{place} gives {flag} a value of another form than it takes.",
+        "https://docs.docker.com/reference/cli/dockerd/",
+        ("# correct {flag} in {place}",),
+    ),
+    Signature(
+        "argument",
+        r"\"dockerd\" accepts no argument",
+        "a word of its command line belongs to no flag",
+        "docker.service gives dockerd a word without a dash: a flag's second value, or what a wrong quote left over.",
+        "https://docs.docker.com/reference/cli/dockerd/",
+        ("systemctl cat docker.service", "# correct ExecStart=, or the variable that it refers to"),
+    ),
+    Signature(
+        "log-level",
+        r"(?:unable to parse|invalid) logging level: (?P<value>.+)",
+        "it knows no log level {value}",
+        "A log level is one of debug, info, warn, error and fatal.",
+        "https://docs.docker.com/reference/cli/dockerd/",
+        ("# correct the level in {place}",),
+        flags=("--log-level", "-l"),
     ),
     Signature(
         "configuration",
@@ -265,8 +336,9 @@ SIGNATURES: tuple[Signature, ...] = (
 
 
 def signature_of(line: str) -> tuple[Signature | None, dict[str, str]]:
-    """Recognise a line; the first row that matches, and what its groups caught."""
+    """Recognise a line; the first row that matches, and what its groups caught: "why2" is "why" in another alternative."""
     for known in SIGNATURES:
         if match := re.search(known.pattern, line):
-            return known, {name: value or "" for name, value in match.groupdict().items()}
+            caught = {name.rstrip("23456789"): "" for name in match.groupdict()}
+            return known, caught | {n.rstrip("23456789"): v for n, v in match.groupdict().items() if v}
     return None, {}

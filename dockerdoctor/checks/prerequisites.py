@@ -1,13 +1,16 @@
-"""What must be in place before the daemon can start: programs, units, group, socket, PID file, containerd."""
+"""What must be in place before the daemon can start: its programs, its PID file, containerd."""
 
 from __future__ import annotations
 
+import re
+from shlex import quote
+
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.daemon_json import StartFlags
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, OtherEngines, SocketFile
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, OtherEngines
 from dockerdoctor.facts.engine import DaemonProcess, Installed, Unit, Units
 from dockerdoctor.facts.log import StartLog
-from dockerdoctor.facts.startup import Containerd, PidFile, SocketGroup, UnitCommands
+from dockerdoctor.facts.startup import Containerd, PidFile
 from dockerdoctor.model import Evidence, Finding, Severity
 
 TROUBLE = "https://docs.docker.com/engine/daemon/troubleshoot/"
@@ -67,6 +70,8 @@ def installed(
         return passed(
             f"{programs.dockerd}{f' is version {programs.dockerd_version}' if programs.dockerd_version else ''}"
         )
+    if programs.closed:
+        return passed(f"{programs.closed} is there, though nobody may execute it")
     if ping.answered or process.pid:
         return passed("an engine runs, though dockerd is not in the usual folders")
     if others and others.answering:
@@ -90,158 +95,6 @@ def installed(
         programs.package_manager, ("# install the Docker engine: https://docs.docker.com/engine/install/", "")
     )[0]
     return failed(summary, *seen, cause=cause, fix=(command,))
-
-
-@check(
-    "engine.unit-masked",
-    title="systemd is allowed to start Docker",
-    severity=Severity.ERROR,
-    docs="https://www.freedesktop.org/software/systemd/man/latest/systemctl.html#mask%20UNIT%E2%80%A6",
-    upstream=("engine.installed",),
-)
-def unit_masked(endpoint: ChosenEndpoint, units: Units, ping: DaemonPing, programs: Installed) -> Finding:
-    """
-    A masked unit is linked to /dev/null: nothing can start it, by hand or as a dependency.
-
-    Why it matters: `systemctl start docker` is refused, and so is the next boot.
-    How to fix: unmask the unit and start it.
-    """
-    if not units.systemd or not of_this_host(endpoint):
-        return skipped(NOT_OURS if units.systemd else "this host does not use systemd")
-    candidates = [units.docker]
-    # Only a service that insists on its socket unit is stopped by that one's mask.
-    if "docker.socket" in units.docker.requires:
-        candidates.append(units.socket)
-    masked = [u for u in candidates if "masked" in {u.load, u.file_state.removesuffix("-runtime")}]
-    if not masked:
-        return passed("neither docker.service nor docker.socket is masked", *(shown(u) for u in candidates))
-    if (ping.answered and units.docker.active != "active") or not programs.dockerd:
-        return skipped(f"{masked[0].name} is masked, and the engine is started by other means")
-    names = " ".join(u.name for u in masked)
-    return failed(
-        f"{names} {'is' if len(masked) == 1 else 'are'} masked",
-        *(shown(u) for u in masked),
-        cause=f"Somebody, or a package's removal, ran `systemctl mask {names}`: systemd refuses to start Docker.",
-        fix=(f"systemctl unmask {names}", *(() if ping.answered else start(units))),
-    )
-
-
-@check(
-    "engine.unit-valid",
-    title="systemd accepts docker.service as it is written",
-    severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/daemon/proxy/#systemd-unit-file",
-)
-def unit_valid(endpoint: ChosenEndpoint, units: Units, commands: UnitCommands) -> Finding:
-    """
-    A drop-in that sets ExecStart= must clear the unit's own with an empty `ExecStart=` first.
-
-    Why it matters: systemd refuses the whole unit, so that Docker cannot be started or restarted.
-    How to fix: put the empty line before the new command, and reload systemd.
-    """
-    if not units.systemd or not of_this_host(endpoint):
-        return skipped(NOT_OURS if units.systemd else "this host does not use systemd")
-    again = () if units.docker.active == "active" else start(units)
-    if len(commands.in_force) > 1 and not commands.oneshot:
-        second = commands.in_force[1][0]
-        path, _, line = second.rpartition(":")
-        return failed(
-            f"{second} gives docker.service a second ExecStart=",
-            *(Evidence(where, f"ExecStart={command}") for where, command in commands.in_force),
-            shown(units.docker),
-            cause="A service of its type may have only one command. A drop-in's command is added to the unit's own unless "
-            "an empty ExecStart= clears that first.",
-            fix=(f"sed -i '{line}i ExecStart=' {path}", "systemctl daemon-reload", *again),
-        )
-    if units.docker.load in {"bad-setting", "error"}:
-        return failed(
-            f"systemd does not accept docker.service: {units.docker.load_error or units.docker.load}",
-            shown(units.docker),
-            *(Evidence("drop-in", path) for path in units.docker.drop_ins),
-            cause="A setting in the unit or in one of its drop-ins is malformed.",
-            fix=(
-                "systemd-analyze verify docker.service",
-                "# correct the line that it names: systemctl edit docker.service",
-                "systemctl daemon-reload",
-                *again,
-            ),
-        )
-    return passed("docker.service is well-formed", shown(units.docker))
-
-
-@check(
-    "engine.socket-group",
-    title="The group that may use the socket exists",
-    severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/install/linux-postinstall/",
-)
-def socket_group(
-    endpoint: ChosenEndpoint, group: SocketGroup, ping: DaemonPing, file: SocketFile | None, units: Units | None
-) -> Finding:
-    """
-    Docker's socket belongs to a group, "docker" by default; whoever is in it may use the engine.
-
-    Why it matters: without the group docker.socket cannot be set up, or only root gets in.
-    How to fix: create the group; give it the socket, or start Docker again.
-    """
-    if not of_this_host(endpoint):
-        return skipped(NOT_OURS)
-    seen = Evidence(f"getent group {group.name}", "exists" if group.exists else "no such group")
-    if group.exists:
-        return passed(f"the group {group.name} exists", seen)
-    create = f"groupadd --system {group.name}"
-    if units and units.systemd and units.socket.active == "failed":
-        return failed(
-            f"docker.socket cannot be set up: there is no group {group.name}",
-            seen,
-            shown(units.socket),
-            cause=f"systemd must give the socket to the group {group.name} before it starts dockerd.",
-            fix=(create, *start(units)),
-        )
-    if ping.connect == "EACCES" and file and file.kind == "socket" and not file.gid:
-        return failed(
-            f"{file.path} belongs to root alone: there is no group {group.name}",
-            seen,
-            Evidence(f"stat {file.path}", f"mode {file.mode:04o}, group {file.group}"),
-            cause=f"When dockerd made its socket there was no group {group.name} to give it to.",
-            fix=(create, f"chgrp {group.name} {file.path}", f"# then add the users: usermod -aG {group.name} USER"),
-        )
-    return passed(f"there is no group {group.name}, and nothing needed it", seen)
-
-
-@check(
-    "engine.socket-file",
-    title="Nothing else lies in the socket's place",
-    severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/storage/bind-mounts/#syntax",
-)
-def socket_file(file: SocketFile, units: Units | None, process: DaemonProcess | None) -> Finding:
-    """
-    A container that mounts docker.sock with -v while the daemon is down makes Docker create a folder in its place.
-
-    Why it matters: the daemon cannot make its socket where a folder or a file already is.
-    How to fix: remove it while Docker is stopped. `--mount type=bind` refuses instead of creating a folder.
-    """
-    if not file.path:
-        return skipped("the endpoint is no Unix socket")
-    if file.kind not in {"directory", "file"}:
-        return passed(f"{file.path} is {'a socket' if file.kind == 'socket' else 'not in the way'}")
-    what = "an empty folder" if file.empty_directory else f"a {file.kind}"
-    remove = f"rmdir {file.path}" if file.empty_directory else f"mv {file.path} {file.path}.moved"
-    running = bool(process and process.pid)
-    stop = (
-        ("systemctl stop docker.socket docker.service",) if units is None or units.systemd else ("service docker stop",)
-    )
-    return failed(
-        f"{file.path} is {what}, not a socket",
-        Evidence(f"stat {file.path}", what),
-        cause="Most often a container that mounts the socket was started while the daemon was down, and a folder was "
-        "created for it."
-        if file.kind == "directory"
-        else "Something wrote a file where the daemon makes its socket.",
-        fix=(*stop, remove, *start(units)),
-        impact="stops the containers that run" if running else "",
-    )
 
 
 @check(
@@ -271,7 +124,7 @@ def pid_file(
         seen,
         cause=f"The daemon ended without removing its PID file, and its number now belongs to {file.holder}: dockerd "
         "believes that another dockerd runs and gives up.",
-        fix=(f"rm {file.path}", *start(units)),
+        fix=(f"rm {quote(file.path)}", *start(units)),
     )
 
 
@@ -288,6 +141,7 @@ def containerd(
     units: Units | None,
     flags: StartFlags | None,
     log: StartLog | None,
+    programs: Installed | None,
 ) -> Finding:
     """
     Dockerd has containerd run the containers, over a Unix socket.
@@ -336,7 +190,7 @@ def containerd(
             Evidence(f"{told.source}:{told.line}" if told.line else told.source, f"--containerd={told.value}"),
             cause=f"The address in dockerd's flags is wrong: containerd.service listens at {usual}.",
             fix=(
-                f"sed -i 's#{told.value}#{usual}#' {told.source}"
+                f"sed -i {quote(f'{told.line}s#{told.value}#{usual}#')} {quote(told.source)}"
                 if told.line
                 else f"# correct --containerd, which is given by {told.source}",
                 "systemctl daemon-reload",
@@ -347,6 +201,8 @@ def containerd(
             ),
             impact="restarts dockerd",
         )
+    if unit and (finding := _held_back(ctr, unit, programs, seen, units, process)):
+        return finding
     state = f"containerd.service is {unit.active}" if unit and unit.load == "loaded" else "it does not run"
     return failed(
         f"containerd does not answer at {ctr.address} ({ctr.outcome}): {state}",
@@ -359,5 +215,60 @@ def containerd(
             # dockerd tries to connect again every three seconds.
             *(again or ("sleep 4",)),
         ),
+        impact="containers that run go on",
+    )
+
+
+# What containerd says of its configuration: toml's words, with or without a place.
+BAD_CONFIGURATION = re.compile(r"failed to load TOML(?: from)?:? (?P<file>/[^\s:]+)|(?P<file2>/\S+\.toml)\b")
+
+
+def _held_back(
+    ctr: Containerd,
+    unit: Unit,
+    programs: Installed | None,
+    seen: list[Evidence],
+    units: Units | None,
+    process: DaemonProcess,
+) -> Finding | None:
+    """Why containerd cannot be started at all; None where starting it is the repair."""
+    run = "systemctl restart containerd.service"
+    # dockerd that waits for containerd goes on by itself; one that gave up has to be started.
+    again = ("sleep 4",) if process.pid and not (units and units.docker.active == "failed") else start(units)
+    if unit.load == "masked" or unit.file_state.startswith("masked"):
+        return failed(
+            "containerd does not run: containerd.service is masked",
+            *seen,
+            shown(unit),
+            cause="Somebody, or a package's removal, masked it: nothing can start it, and dockerd waits for it.",
+            fix=("systemctl unmask containerd.service", run, *again),
+        )
+    if programs and not programs.containerd:
+        command = INSTALL.get(programs.package_manager, ("",))[0].rpartition(" ")[0]
+        return failed(
+            "containerd is not installed, or not where it belongs",
+            *seen,
+            Evidence("containerd in PATH and the system folders", "not found"),
+            cause="dockerd has containerd run the containers, and its program is missing.",
+            fix=(f"{command} containerd" if command else "# install containerd", run, *again),
+        )
+    if not ctr.complaint:
+        return None
+    seen.append(Evidence("journalctl -u containerd.service", ctr.complaint))
+    named = BAD_CONFIGURATION.search(ctr.complaint)
+    path = (named["file"] or named["file2"]) if named else ""
+    mend = (
+        (
+            "# correct it; or take it away for now, and containerd uses its defaults:",
+            f"mv {quote(path)} {quote(path + '.broken')}",
+        )
+        if path
+        else ("journalctl -u containerd.service -b -n 20 --no-pager", "# remove the cause, then:")
+    )
+    return failed(
+        f"containerd failed to start: {ctr.complaint.removeprefix('containerd: ')}",
+        *seen,
+        cause=f"containerd cannot read its configuration, {path}." if path else "This is containerd's own last line.",
+        fix=(*mend, "systemctl reset-failed containerd.service", run, *again),
         impact="containers that run go on",
     )

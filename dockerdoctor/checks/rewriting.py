@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,20 +18,22 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def rewritten(file: DaemonJson, new: str, units: Units | None) -> tuple[str, ...]:
+def rewritten(file: DaemonJson, new: str, units: Units | None, *, restart: bool = True) -> tuple[str, ...]:
     """Back up, write, restart; where the text holds a masked password, what to do by hand."""
+    again = restarted(units) if restart else ()
+    path = shlex.quote(file.path)
     if file.masked:
         return (
             f"# edit {file.path} by hand, since it holds what is not shown here (a password, or bytes that are no text):",
             *(f"#   {line}" for line in new.splitlines()),
-            *restarted(units),
+            *again,
         )
     return (
         # A backup of its own each time: an older one may be the last that worked.
-        f"cp -a --backup=numbered {file.path} {file.path}.bak",
+        f"cp -a --backup=numbered {path} {shlex.quote(f'{file.path}.bak')}",
         # A here-string keeps its meaning when the terminal indents it; tee keeps owner and mode, and takes a sudo.
-        f"tee {file.path} <<< {quoted(new.rstrip())}",
-        *restarted(units),
+        f"tee {path} <<< {quoted(new.rstrip())}",
+        *again,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
+import re
+from shlex import quote
 
 from dockerdoctor.checks import daemon_json, daemon_keys, daemon_state, daemon_values
 from dockerdoctor.checks.fatal import Signature, signature_of
 from dockerdoctor.checks.prerequisites import INSTALL, NOT_OURS, TROUBLE, of_this_host, shown, start
+from dockerdoctor.checks.unit import RELOAD, edited, line
 from dockerdoctor.examine import check, failed, passed, skipped
-from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, Installed, Units
 from dockerdoctor.facts.log import StartLog
+from dockerdoctor.facts.startup import UnitCommands
 from dockerdoctor.model import Check, Evidence, Finding, Severity
 
 # Any of these keeps dockerd from starting, by what the file says alone.
@@ -26,6 +29,10 @@ NO_TRY = (
     "engine.installed",
     "engine.unit-masked",
     "engine.unit-valid",
+    "engine.unit-program",
+    "engine.unit-environment",
+    "engine.unit-condition",
+    "engine.unit-requirement",
     "engine.socket-group",
     "engine.socket-file",
 )
@@ -36,7 +43,7 @@ NO_TRY = (
     title="The daemon's last start succeeded",
     severity=Severity.ERROR,
     docs=TROUBLE,
-    upstream=(*NO_TRY, "engine.pid-file", "engine.containerd", *CONFIG_ERRORS),
+    upstream=(*NO_TRY, "engine.unit-user", "engine.pid-file", "engine.containerd", *CONFIG_ERRORS),
 )
 def started(
     endpoint: ChosenEndpoint,
@@ -46,6 +53,8 @@ def started(
     log: StartLog | None,
     config: DaemonJson | None,
     programs: Installed | None,
+    flags: StartFlags | None,
+    commands: UnitCommands | None,
 ) -> Finding:
     """
     A daemon that cannot start says why in its last line, before systemd's own lines bury it.
@@ -76,8 +85,26 @@ def started(
             fix=("journalctl -u docker.service -b -n 50 --no-pager",),
         )
     seen.insert(0, Evidence(log.source if log else "", said))
+    before = (
+        [s for s in commands.settings if s.key == "ExecStartPre" and s.value[:1] not in {"", "-"}] if commands else []
+    )
+    to_blame = [s for s in before if "Control process" in said or (s.value.split()[0].lstrip("@:+!|") in said)]
+    if to_blame:
+        return failed(
+            f"dockerd was not started: a command before it failed: {said.removeprefix('docker.service: ')}",
+            *seen,
+            *map(line, to_blame),
+            cause="ExecStartPre= of docker.service has to succeed before dockerd is run.",
+            fix=(
+                "# correct the command; or start without it:",
+                *(edited(s, "s/^/# /") for s in to_blame),
+                RELOAD,
+                *start(units),
+            ),
+            because=(),
+        )
     known, fields = signature_of(said)
-    return _gave_up(known, fields, said, seen, units, config, programs)
+    return _gave_up(known, fields, said, seen, units, config, programs, flags)
 
 
 def _gave_up(
@@ -88,6 +115,7 @@ def _gave_up(
     units: Units | None,
     config: DaemonJson | None,
     programs: Installed | None,
+    flags: StartFlags | None,
 ) -> Finding:
     if known is None:
         return failed(
@@ -97,22 +125,49 @@ def _gave_up(
             fix=("journalctl -u docker.service -b -n 50 --no-pager", "# remove the cause, then:", *start(units)),
         )
     settings = config.settings if config and config.settings else {}
+    named = (
+        [f for f in flags.flags if f.name in {*known.flags, fields.get("flag"), fields.get("letter")}] if flags else []
+    )
+    seen += [Evidence(place(flag), f"{flag.name} {flag.value}".rstrip()) for flag in named]
+    own_root = flags.last("--data-root", "--graph", "-g") if flags else ""
+    install = INSTALL.get(programs.package_manager if programs else "", ("# install docker.io",))[0]
     fields |= {
+        "flag": fields.get("flag") or next((f.name for f in named), ""),
+        "place": ", ".join(dict.fromkeys(map(place, named))) or "docker.service",
         "config": config.path if config else "/etc/docker/daemon.json",
-        "root": str(fields.get("root") or settings.get("data-root") or settings.get("graph") or "/var/lib/docker"),
-        "install": INSTALL.get(programs.package_manager if programs else "", ("# install docker.io",))[0].rpartition(
-            " "
-        )[0],
+        "root": str(
+            fields.get("root") or settings.get("data-root") or settings.get("graph") or own_root or "/var/lib/docker"
+        ),
+        "install": install.rpartition(" ")[0],
     }
     # Words of a log are no shell's.
-    quoted = {name: value if name == "install" else shlex.quote(value) for name, value in fields.items()}
+    words = {name: value if name == "install" else quote(value) for name, value in fields.items()}
+    steps = [step.format(**(fields if step.startswith("#") else words)) for step in known.fix]
+    taken_out = [step for step in map(_without, named) if step]
+    if taken_out:
+        steps += ["# or without it:", *taken_out, RELOAD]
     return failed(
-        f"dockerd failed to start: {known.meaning.format(**fields)}",
+        f"dockerd failed to start: {known.meaning.format(**fields).removesuffix(': ')}",
         *seen,
         cause=known.cause.format(**fields),
-        fix=(*(step.format(**(fields if step.startswith("#") else quoted)) for step in known.fix), *start(units)),
+        fix=(*steps, *start(units)),
         because=CONFIG_ERRORS if known.configuration else known.because,
     )
+
+
+def _without(flag: Flag) -> str:
+    """Take a flag out of the line that gives it; empty where the line, or the value as it is written, is not known."""
+    if not flag.line or "***" in flag.value:
+        return ""
+    escaped = re.sub(r"[\\.*\[\]^$#]", r"\\\g<0>", flag.value)
+    letter = r"[= ]\{0,1\}" if len(flag.name) == 2 else "[= ]"
+    given = f"{flag.name}{letter}{escaped}" if flag.value else flag.name
+    return f"sed -i {quote(f'{flag.line}s# *{given}##')} {quote(flag.source)}"
+
+
+def place(flag: Flag) -> str:
+    """Where a flag is given."""
+    return f"{flag.source}:{flag.line}" if flag.line else flag.source
 
 
 @check(

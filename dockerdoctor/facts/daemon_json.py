@@ -30,7 +30,7 @@ class DaemonJson:
 
     path: str
     exists: bool
-    problem: str = ""  # why it cannot be read: "EACCES", "EISDIR"
+    problem: str = ""  # why it cannot be read: "EACCES", "EISDIR"; "EFBIG" where it is longer than anybody writes
     text: str = ""  # without the byte order mark
     settings: dict[str, Any] | None = None  # the first JSON value, when it is an object
     modified: float = 0.0  # seconds since the epoch
@@ -254,6 +254,18 @@ def absent_files(host: Host, settings: Mapping[str, Any]) -> Iterator[tuple[str,
             yield f"runtimes.{name}", path
 
 
+# Its mistakes are looked for character by character; what people write has a tenth of this.
+LOOKED_THROUGH = 64 << 10
+
+
+def _settings(text: str) -> dict[str, Any] | None:
+    try:
+        first, _ = json.JSONDecoder().raw_decode(text.lstrip(" \t\r\n"))
+    except (ValueError, RecursionError):
+        return None
+    return first if isinstance(first, dict) else None
+
+
 @probe()
 def daemon_json(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, start: StartFlags) -> DaemonJson:
     """Read the file that the running daemon, or else its unit, was told to use."""
@@ -268,12 +280,10 @@ def daemon_json(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, st
     except OSError as no:
         return DaemonJson(path, exists=True, problem=failure_name(no), flags=flags)
     plain, bom, bad_byte = decode(raw)
+    if len(raw) > LOOKED_THROUGH:
+        return DaemonJson(path, exists=True, problem="EFBIG", settings=_settings(plain), flags=flags)
     text = mask_text(plain)
-    try:
-        first, _ = json.JSONDecoder().raw_decode(text.lstrip(" \t\r\n"))
-    except (ValueError, RecursionError):
-        first = None
-    settings = first if isinstance(first, dict) else None
+    settings = _settings(text)
     return DaemonJson(
         path,
         exists=True,

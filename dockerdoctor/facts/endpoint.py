@@ -10,6 +10,7 @@ import stat as stat_
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from dockerdoctor.host import Dial, Host, failure_name
@@ -26,8 +27,12 @@ MAX_PING_BYTES = 64 << 10
 class Settings:
     """What the caller asked for; given, never measured."""
 
-    host: str = ""  # --host
+    host: str = ""  # --host, without the user and password that nobody needs there
     context: str = ""  # --context
+
+    def __post_init__(self) -> None:
+        """Keep no password: facts are saved."""
+        object.__setattr__(self, "host", without_user(self.host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class SocketFile:
     gid: int = 0
     group: str = ""
     empty_directory: bool = False
+    closed: str = ""  # the folder on the way that cannot be searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +274,9 @@ def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> Cho
     tls = bool(host.env.get("DOCKER_TLS_VERIFY"))
     certs = host.env.get("DOCKER_CERT_PATH") or (f"{host.home}/.docker" if tls else "")
     if settings.host:
-        return _normal(settings.host, "--host", tls, certs)
+        # Ours, and not the docker command's.
+        path = settings.host.startswith("/")
+        return _normal(f"unix://{settings.host}" if path else settings.host, "--host", tls, certs)
     context = settings.context or host.env.get("DOCKER_CONTEXT", "")
     source = "--context" if settings.context else "DOCKER_CONTEXT"
     if not context and host.env.get("DOCKER_HOST"):
@@ -280,23 +288,36 @@ def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> Cho
     return ChosenEndpoint(f"unix://{DEFAULT_SOCKET}", "default")
 
 
-def _normal(url: str, source: str, tls: bool, certs: str) -> ChosenEndpoint:
-    if "://" not in url:
-        # As the client does: a path-less "host:port" is TCP.
-        url = f"unix://{url}" if url.startswith("/") else f"tcp://{url}"
-    scheme, _, rest = url.partition("://")
-    if "@" in rest and scheme != "unix":
-        # Nobody needs it: the client heeds the user for ssh alone, and refuses a password there.
-        user, _, where = rest.rpartition("@")
-        rest = f"{user.partition(':')[0]}@{where}" if scheme == "ssh" else where
-        url = f"{scheme}://{rest}"
+def without_user(url: str) -> str:
+    """Take the user and the password off an address: the client heeds the user for ssh alone, and no password."""
+    scheme, sep, rest = url.partition("://") if "://" in url else ("", "", url)
+    user, at, where = rest.rpartition("@")
+    if not at or scheme.strip() == "unix" or rest.startswith("/"):
+        return url
+    return f"{scheme}{sep}{user.partition(':')[0]}@{where}" if scheme.strip() == "ssh" else f"{scheme}{sep}{where}"
+
+
+# What each scheme is to the docker command (docker/cli, opts.ParseHost); libraries are less strict.
+SPOKEN = frozenset({"unix", "tcp", "ssh"})
+
+
+def _normal(given: str, source: str, tls: bool, certs: str) -> ChosenEndpoint:
+    """Take an address as the docker command does: blanks fall off, and what has no scheme is TCP."""
+    url = without_user(given.strip())
     problem = ""
-    if scheme not in {"unix", "tcp", "http", "https", "ssh", "npipe", "fd"}:
+    if "://" not in url:
+        if url.startswith("/"):
+            problem = f"unable to use {url!r}: unix:// is missing in front of the path"
+        url = f"tcp://{url}"
+    scheme, _, rest = url.partition("://")
+    if scheme not in SPOKEN:
         problem = f"unable to parse {url!r}: the scheme {scheme!r} is none of unix, tcp, ssh"
     elif scheme == "unix" and not rest.startswith("/"):
         problem = f"unable to parse {url!r}: a unix:// address needs an absolute path"
+    elif scheme == "unix" and rest.endswith("/"):
+        problem = f"unable to use {url!r}: it ends in a slash, as a folder's path does"
     chosen = ChosenEndpoint(url, source, problem, tls and scheme != "unix", certs)
-    if not problem and scheme in {"tcp", "http", "https"} and not chosen.address[1]:
+    if not problem and scheme == "tcp" and not chosen.address[1]:
         return replace(chosen, problem=f"unable to parse {url!r}: the port is no number from 1 to 65535")
     return chosen
 
@@ -313,7 +334,9 @@ def _from_context(host: Host, config: ClientConfig, name: str, source: str) -> C
         return ChosenEndpoint("", why, f"context {name!r} does not exist: there is no {meta}")
     except (ValueError, KeyError, TypeError, AttributeError):
         return ChosenEndpoint("", why, f"context {name!r} cannot be read: {meta} is not a context")
-    return ChosenEndpoint(url or f"unix://{DEFAULT_SOCKET}", why)
+    # What a context has for TLS lies apart from what it says (docker/cli, context/store/tlsstore.go).
+    keys = f"{folder}/contexts/tls/{hashlib.sha256(name.encode()).hexdigest()}/docker"
+    return _normal(url or f"unix://{DEFAULT_SOCKET}", why, bool(host.listdir(keys)), keys)
 
 
 # Where login shells, desktops and administrators set variables; bash(1), zsh(1), environment.d(5), pam_env(8).
@@ -326,7 +349,7 @@ STARTUP_FOLDERS = ("/etc/profile.d", "/etc/environment.d", "~/.config/environmen
 CLIENT_VARIABLES = (
     *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG"),
 )
-_SETS = re.compile(rf"^[^#]*?\b({'|'.join(CLIENT_VARIABLES)})(?:=|\s+)[\"']?([^\"'\s;]+)")
+_SETS = re.compile(rf"^[^#]*?\b({'|'.join(CLIENT_VARIABLES)})(?:=|\s+)[\"']*([^\"'\s;]+)")
 
 
 @probe()
@@ -368,7 +391,7 @@ def socket_file(host: Host, endpoint: ChosenEndpoint) -> SocketFile:
     try:
         status = host.path(path).stat()
     except PermissionError:
-        return SocketFile(path, "denied")
+        return SocketFile(path, "denied", closed=_closed(host, path))
     except OSError:
         return SocketFile(path, "missing")
     kind = "file"
@@ -385,6 +408,14 @@ def socket_file(host: Host, endpoint: ChosenEndpoint) -> SocketFile:
         host.group_name(status.st_gid),
         kind == "directory" and not host.listdir(path),
     )
+
+
+def _closed(host: Host, path: str) -> str:
+    """The first folder on the way to a path that this user may not search, links followed."""
+    for folder in reversed(Path(host.real(path)).parents):
+        if host.exists(folder) and not host.searchable(folder):
+            return str(folder)
+    return ""
 
 
 def ping_unix(host: Host, path: str, timeout: float = PING_TIMEOUT) -> DaemonPing:
@@ -436,10 +467,9 @@ def _ping_tcp(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
     if not dialled.ok:
         return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
     began = time.monotonic()
-    folder = endpoint.cert_path
     options: dict[str, object] = {"timeout": PING_TIMEOUT}
     if endpoint.tls:
-        options |= {"verify": f"{folder}/ca.pem", "cert": (f"{folder}/cert.pem", f"{folder}/key.pem")}
+        options |= {"verify": f"{endpoint.cert_path}/ca.pem", "cert": client_certificate(host, endpoint)}
     try:
         scheme = "https" if endpoint.tls else "http"
         reply = host.session().get(f"{scheme}://{address}:{port}/_ping", **options)  # type: ignore[arg-type]
@@ -450,6 +480,13 @@ def _ping_tcp(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
         return DaemonPing("ok", answered=False, outcome=outcome)
     headers = {k.lower(): v for k, v in reply.headers.items()}
     return _judge_ping(reply.status_code, headers, reply.content, time.monotonic() - began)
+
+
+def client_certificate(host: Host, endpoint: ChosenEndpoint) -> tuple[str, str] | None:
+    """The files with which the client shows who it is; a context may do without."""
+    folder = endpoint.cert_path
+    of_context = endpoint.source.startswith("context ") and not host.exists(f"{folder}/cert.pem")
+    return None if of_context else (f"{folder}/cert.pem", f"{folder}/key.pem")
 
 
 def _speaks_plainly(host: Host, address: str, port: int) -> bool:

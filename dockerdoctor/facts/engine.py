@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text, mask_url
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, client_certificate, mask_text, mask_url
 from dockerdoctor.host import MAX_BODY_BYTES, Host
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -28,6 +28,7 @@ class Installed:
     containerd: str
     dockerd_version: str = ""  # "20.10.24+dfsg1"; asked of the program, and only where no engine tells its own
     podman_shim: bool = False  # `docker` is podman in disguise
+    closed: str = ""  # a dockerd that nobody may execute
     package_manager: str = ""  # "apt-get", "dnf", ...
 
 
@@ -70,6 +71,8 @@ class Unit:
     requires: tuple[str, ...] = ()
     restarts: int = 0  # by systemd itself, since somebody started it
     socket_group: str = ""  # SocketGroup=, of a socket unit
+    listens: tuple[str, ...] = ()  # the Unix sockets of a socket unit
+    condition: bool = True  # False: it was asked to start, and a Condition*= or Assert*= of its was not met
 
     @property
     def failing(self) -> bool:
@@ -87,6 +90,9 @@ class Units:
     docker: Unit
     socket: Unit
     containerd: Unit
+    required: tuple[
+        Unit, ...
+    ] = ()  # what else docker.service requires and is not there; asked for while it does not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,9 @@ def version_parts(version: str) -> tuple[int, ...]:
 PACKAGE_MANAGERS = ("apt-get", "dnf", "yum", "zypper", "apk", "pacman")
 
 
+PROGRAM_FOLDERS = ("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin")
+
+
 # A second more than the program gets, so that the rest is known when that is slow.
 @probe(deadline=4)
 def installed(host: Host, ping: DaemonPing | None) -> Installed:
@@ -163,8 +172,15 @@ def installed(host: Host, ping: DaemonPing | None) -> Installed:
         "podman" in host.path(docker).resolve().name
         or (host.read_bytes(docker, 2) == b"#!" and "podman" in host.text(docker))
     )
-    manager = next((m for m in PACKAGE_MANAGERS if host.which(m)), "")
-    return Installed(dockerd, docker, host.which("containerd"), version, podman, manager)
+    return Installed(
+        dockerd,
+        docker,
+        host.which("containerd"),
+        version,
+        podman,
+        "" if dockerd else next((p for f in PROGRAM_FOLDERS if host.exists(p := f"{f}/dockerd")), ""),
+        next((m for m in PACKAGE_MANAGERS if host.which(m)), ""),
+    )
 
 
 def program_version(host: Host, dockerd: str) -> str:
@@ -226,7 +242,8 @@ def _is_daemon(host: Host, pid: int) -> bool:
 
 UNIT_PROPERTIES = (
     "LoadState,ActiveState,SubState,Result,UnitFileState,NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,"
-    "Environment,EnvironmentFiles,LoadError,Id,Requires,NRestarts,SocketGroup"
+    "Environment,EnvironmentFiles,LoadError,Id,Requires,NRestarts,SocketGroup,Listen,"
+    "ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic"
 )
 
 
@@ -272,6 +289,11 @@ def _unit(name: str, block: Mapping[str, list[str]]) -> Unit:
         requires=tuple(one("Requires").split()),
         restarts=int(one("NRestarts") or 0),
         socket_group=one("SocketGroup"),
+        listens=tuple(line.removesuffix(" (Stream)") for line in block.get("Listen", ()) if line.startswith("/")),
+        condition=not any(
+            one(f"{kind}Result") == "no" and one(f"{kind}TimestampMonotonic") not in {"", "0"}
+            for kind in ("Condition", "Assert")
+        ),
     )
 
 
@@ -284,6 +306,14 @@ def units(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None) -> Unit
     empty = tuple(Unit(name) for name in names)
     if not host.exists("/run/systemd/system"):
         return Units(systemd=False, docker=empty[0], socket=empty[1], containerd=empty[2])
+    docker, socket, containerd = _show(host, names)
+    usual = {*names, "sysinit.target", "system.slice", "-.mount", "basic.target"}
+    more = () if docker.active == "active" else tuple(name for name in docker.requires if name not in usual)
+    required = tuple(unit for unit in _show(host, more) if unit.active != "active") if more else ()
+    return Units(systemd=True, docker=docker, socket=socket, containerd=containerd, required=required)
+
+
+def _show(host: Host, names: tuple[str, ...]) -> list[Unit]:
     done = host.run("systemctl", "show", "--property", UNIT_PROPERTIES, "--", *names)
     if not done.ok:
         raise Unmeasured(f"systemctl show: {done.err.strip() or done.code}")
@@ -294,8 +324,7 @@ def units(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None) -> Unit
             key, _, value = line.partition("=")
             block.setdefault(key, []).append(value)
         blocks.append(block)
-    docker, socket, containerd = (_unit(name, block) for name, block in zip(names, blocks, strict=False))
-    return Units(systemd=True, docker=docker, socket=socket, containerd=containerd)
+    return [_unit(name, block) for name, block in zip(names, blocks, strict=False)]
 
 
 def api_version(ping: DaemonPing) -> str:
@@ -303,20 +332,19 @@ def api_version(ping: DaemonPing) -> str:
     return min(OUR_API, ping.api_version or OUR_API, key=version_parts)
 
 
-def _tls(endpoint: ChosenEndpoint) -> Any:
+def _tls(host: Host, endpoint: ChosenEndpoint) -> Any:
     if not endpoint.tls:
         return None
     from docker.tls import TLSConfig  # noqa: PLC0415 - only remote engines need it
 
-    folder = endpoint.cert_path
-    return TLSConfig((f"{folder}/cert.pem", f"{folder}/key.pem"), f"{folder}/ca.pem", verify=True)
+    return TLSConfig(client_certificate(host, endpoint), f"{endpoint.cert_path}/ca.pem", verify=True)
 
 
 def client(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, timeout: float) -> Any:
     """Build a docker-py client of the chosen engine; raises Unmeasured when it did not answer the ping."""
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
-    return host.docker(endpoint.url, api_version(ping), timeout, _tls(endpoint))
+    return host.docker(endpoint.url, api_version(ping), timeout, _tls(host, endpoint))
 
 
 def fetch(

@@ -88,19 +88,22 @@ def _start_log(source: str, said: list[tuple[str, str]]) -> StartLog:
     last_word = complaint([text for text, speaker in masked if speaker != "systemd"])
     if not last_word:
         refusals = [text for text, speaker in masked if speaker == "systemd" and _REFUSED.match(text)]
-        last_word = refusals[-1] if refusals else ""
+        # The first names the cause, the others what it led to: "Failed to load environment files", "to run 'start' task".
+        last_word = refusals[0] if refusals else ""
     served = any(SERVES in text for text, _ in masked)
     return StartLog(source, tuple(text for text, _ in masked[-KEPT:]), last_word, bool(last_word) and not served)
 
 
 SERVES = "Daemon has completed initialization"
 # What systemd itself could not do for the service: load an environment file, change a folder.
-_REFUSED = re.compile(r"docker\.service: Failed (?!with result|to schedule)")
+_REFUSED = re.compile(r"docker\.service: (?:Failed (?!with result|to schedule)|Control process exited)")
 # dockerd's last words are no log lines but plain text (cmd/dockerd/docker.go); a panic is Go's own.
 _FATAL = re.compile(r"^(?!time=)\S|level=fatal|^panic:|^fatal error:")
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"(?:.*? error="((?:[^"\\]|\\.)*)")?')
 # Continuations and routine of plain text that are not why it ended.
-_STACK = re.compile(r"^(?:goroutine \d|\t|created by |main\.|runtime\.|github\.com/|Status:|[{}])")
+_STACK = re.compile(
+    r"^(?:goroutine \d|\t|created by |main\.|runtime\.|github\.com/|[{}]|See 'dockerd --help'|Usage:|A self-sufficient runtime)"
+)
 
 
 def complaint(lines: Sequence[str]) -> str:
@@ -111,4 +114,5 @@ def complaint(lines: Sequence[str]) -> str:
     chosen = (panics or fatal[-1:] or errors[-1:] or [""])[0]
     match = _MESSAGE.search(chosen) if chosen.startswith("time=") else None
     text = ": ".join(part.replace('\\"', '"') for part in match.groups() if part) if match else chosen
-    return text.strip()
+    # What is wrong with its arguments it says in a form of its own (docker/cli, StatusError).
+    return text.strip().removeprefix("Status: ")

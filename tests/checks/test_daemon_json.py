@@ -173,7 +173,7 @@ def test_what_the_engine_takes_is_no_fault(text, engine):
 def test_files_that_cannot_be_read():
     directory = DaemonJson(PATH, True, "EISDIR")
     assert list(failing_without_evidence := failing(directory)) == ["readable"]
-    assert failing_without_evidence["readable"].fix[0] == f"rmdir {PATH}"
+    assert failing_without_evidence["readable"].fix[0] == f"mv {PATH} {PATH}.moved"
     assert not failing(DaemonJson(PATH, True, "EACCES"))
     assert not failing(DaemonJson(PATH, False))
     assert list(failing(DaemonJson("/srv/d.json", False, flags=("--config-file", "/srv/d.json")))) == ["readable"]

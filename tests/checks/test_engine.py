@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import endpoint, engine
+from dockerdoctor.checks import endpoint, engine, engine_socket
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.endpoint import (
     ChosenEndpoint,
@@ -54,7 +54,7 @@ def test_client_config(config, status, says):
     assert finding.status is status
     assert says in finding.summary
     if "denied" in says:
-        assert finding.fix == ("chown -R $(stat -c %u:%g $(dirname /root/.docker)) /root/.docker",)
+        assert finding.fix == ("chown -R $(stat -c %u:%g /root) /root/.docker",)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ MEMBER = replace(ADDED, in_session=True)
     ],
 )
 def test_permission(ping, file, access, permission, session, says):
-    finding = endpoint.socket_permission.decide(ping, file, access)
+    finding = engine_socket.socket_permission.decide(ping, file, access, None, None)
     assert finding.status is permission
     assert says in finding.summary
-    assert endpoint.session_group.decide(ping, file, access).status is session
+    assert engine_socket.session_group.decide(ping, file, access).status is session
 
 
 @pytest.mark.parametrize(

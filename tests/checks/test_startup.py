@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import prerequisites, startup
+from dockerdoctor.checks import engine_socket, prerequisites, startup, unit
 from dockerdoctor.checks.fatal import SIGNATURES, signature_of
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, OtherEngines, SocketFile
 from dockerdoctor.facts.engine import DaemonProcess, Installed, Unit, Units
 from dockerdoctor.facts.log import StartLog
-from dockerdoctor.facts.startup import Containerd, PidFile, SocketGroup, UnitCommands
+from dockerdoctor.facts.startup import Containerd, Listening, PidFile, Setting, SocketGroup, UnitCommands
 from dockerdoctor.model import Status
 
 FAIL, PASS, SKIP, UNKNOWN = Status.FAIL, Status.PASS, Status.SKIP, Status.UNKNOWN
@@ -86,7 +86,7 @@ MASKED = replace(STOPPED, load="masked", file_state="masked")
     ],
 )
 def test_unit_masked(endpoint, known, ping, programs, status):
-    assert prerequisites.unit_masked.decide(endpoint, known, ping, programs).status is status
+    assert unit.unit_masked.decide(endpoint, known, ping, programs).status is status
 
 
 TWICE = UnitCommands((("/lib/docker.service:13", "/usr/sbin/dockerd -H fd://"), ("/etc/d/x.conf:2", "dockerd")))
@@ -106,10 +106,104 @@ CLEARED = UnitCommands((TWICE.lines[0], ("/etc/d/x.conf:2", ""), ("/etc/d/x.conf
     ],
 )
 def test_unit_valid(known, commands, status):
-    finding = prerequisites.unit_valid.decide(HERE, known, commands)
+    finding = unit.unit_valid.decide(HERE, known, commands)
     assert finding.status is status
     if commands is TWICE and status is FAIL:
         assert finding.fix[:2] == ("sed -i '2i ExecStart=' /etc/d/x.conf", "systemctl daemon-reload")
+
+
+EXEC = (("/etc/d/x.conf:3", "/usr/bin/dockerd -H fd://"),)
+X = "/etc/d/x.conf"
+
+
+@pytest.mark.parametrize(
+    ("check", "commands", "known", "ping", "status", "fix"),
+    [
+        (unit.unit_program, UnitCommands(EXEC), units(), None, PASS, ""),
+        (
+            unit.unit_program,
+            UnitCommands(EXEC, program="closed"),
+            units(STOPPED),
+            None,
+            FAIL,
+            "chmod 755 /usr/bin/dockerd",
+        ),
+        (
+            unit.unit_program,
+            UnitCommands(EXEC, program="missing"),
+            units(FAILED),
+            None,
+            FAIL,
+            f"sed -i '3s#/usr/bin/dockerd#/usr/sbin/dockerd#' {X}",
+        ),
+        (unit.unit_program, UnitCommands(EXEC, program="missing"), NO_SYSTEMD, None, SKIP, ""),
+        (unit.unit_environment, UnitCommands(EXEC), units(), None, PASS, ""),
+        (
+            unit.unit_environment,
+            UnitCommands(EXEC, absent=(Setting(f"{X}:2", "EnvironmentFile", "/etc/e"),)),
+            units(FAILED),
+            None,
+            FAIL,
+            f"sed -i '2s/=[[:space:]]*/=-/' {X}",
+        ),
+        (unit.unit_user, UnitCommands(EXEC, settings=(Setting(f"{X}:2", "User", "root"),)), units(), None, PASS, ""),
+        (
+            unit.unit_user,
+            UnitCommands(EXEC, settings=(Setting(f"{X}:2", "User", "nobody"),)),
+            units(FAILED),
+            None,
+            FAIL,
+            f"sed -i '2s/^/# /' {X}",
+        ),
+        (
+            unit.unit_condition,
+            UnitCommands(EXEC, settings=(Setting(f"{X}:2", "ConditionPathExists", "/r"),)),
+            units(replace(STOPPED, condition=False)),
+            DEAD,
+            FAIL,
+            f"sed -i '2s/^/# /' {X}",
+        ),
+        # Met by now, or never asked to start.
+        (
+            unit.unit_condition,
+            UnitCommands(EXEC, settings=(Setting(f"{X}:2", "ConditionPathExists", "/r"),)),
+            units(STOPPED),
+            DEAD,
+            PASS,
+            "",
+        ),
+        (
+            unit.unit_requirement,
+            UnitCommands(EXEC, settings=(Setting(f"{X}:2", "Requires", "data.mount"),)),
+            replace(units(STOPPED), required=(Unit("data.mount", "not-found", "inactive"),)),
+            DEAD,
+            FAIL,
+            f"sed -i '2s#data.mount##' {X}",
+        ),
+        (
+            unit.unit_requirement,
+            UnitCommands(EXEC),
+            replace(units(STOPPED), required=(Unit("data.mount", "loaded", "failed"),)),
+            DEAD,
+            FAIL,
+            "systemctl restart data.mount",
+        ),
+        # Not tried yet.
+        (
+            unit.unit_requirement,
+            UnitCommands(EXEC),
+            replace(units(STOPPED), required=(Unit("data.mount", "loaded", "inactive"),)),
+            DEAD,
+            PASS,
+            "",
+        ),
+    ],
+)
+def test_what_the_unit_needs(check, commands, known, ping, status, fix):
+    more = (PROGRAMS,) if check is unit.unit_program else (ping,) if ping else ()
+    finding = check.decide(HERE, known, commands, *more)
+    assert finding.status is status
+    assert not fix or fix in finding.fix
 
 
 SOCK = SocketFile("/var/run/docker.sock", "socket", 0o660, 0, 0, "root")
@@ -127,7 +221,7 @@ SOCK = SocketFile("/var/run/docker.sock", "socket", 0o660, 0, 0, "root")
     ],
 )
 def test_socket_group(endpoint, group, ping, known, status):
-    finding = prerequisites.socket_group.decide(endpoint, group, ping, SOCK, known)
+    finding = engine_socket.socket_group.decide(endpoint, group, ping, SOCK, known)
     assert finding.status is status
     assert (finding.fix[:1] == ("groupadd --system docker",)) == (status is FAIL)
 
@@ -145,9 +239,89 @@ def test_socket_group(endpoint, group, ping, known, status):
     ],
 )
 def test_socket_file(file, status, command):
-    finding = prerequisites.socket_file.decide(file, units(), NONE)
+    finding = engine_socket.socket_file.decide(file, units(), NONE)
     assert finding.status is status
     assert command is None or command in finding.fix
+
+
+GONE = DaemonPing("ENOENT", answered=False, outcome="ENOENT")
+MUTE = DaemonPing("ok", answered=False, outcome="timeout", seconds=3)
+HANDED = replace(SOCKET, listens=("/run/docker.sock",))
+MOVED = replace(SOCKET, listens=("/run/dockr.sock",))
+FD = Listening(("fd://",), bound=("/run/docker.sock",))
+OTHER = Listening(("unix:///run/o.sock",), bound=("/run/o.sock",), there=("/run/o.sock",))
+AT_X = StartFlags((Flag("-H", "unix:///run/o.sock", "/etc/d/x.conf", 3),), unit=True)
+HOSTS_FILE = DaemonJson(
+    "/etc/docker/daemon.json",
+    exists=True,
+    text='{"hosts": ["tcp://127.0.0.1:2375"]}',
+    settings={"hosts": ["tcp://127.0.0.1:2375"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("ping", "process", "daemon", "known", "more", "status", "fix"),
+    [
+        (WELL, RUNS, FD, units(), {}, PASS, ""),
+        (GONE, NONE, FD, units(STOPPED), {}, PASS, ""),
+        # Waiting for containerd, say: it will make its socket.
+        (GONE, RUNS, FD, units(replace(ACTIVE, active="activating")), {}, PASS, ""),
+        (GONE, RUNS, FD, units(socket=HANDED), {}, FAIL, "systemctl restart docker.socket docker.service"),
+        (
+            GONE,
+            RUNS,
+            replace(FD, there=("/run/docker.sock",)),
+            units(socket=HANDED),
+            {},
+            FAIL,
+            "ln -sf /run/docker.sock /var/run/docker.sock",
+        ),
+        (
+            GONE,
+            RUNS,
+            Listening(("fd://",), bound=("/run/dockr.sock",)),
+            units(socket=MOVED),
+            {"commands": UnitCommands(EXEC, settings=(Setting("/etc/s.conf:3", "ListenStream", "/run/dockr.sock"),))},
+            FAIL,
+            "sed -i '3s#=.*#=/run/docker.sock#' /etc/s.conf",
+        ),
+        (
+            GONE,
+            RUNS,
+            OTHER,
+            units(),
+            {"commands": UnitCommands(EXEC), "start_flags": AT_X},
+            FAIL,
+            r"sed -i '3s#^\(ExecStart=[^ ]*\)#\1 -H unix:///var/run/docker.sock#' /etc/d/x.conf",
+        ),
+        # systemd holds the usual socket, and dockerd was not given it: nobody answers.
+        (
+            MUTE,
+            RUNS,
+            OTHER,
+            units(),
+            {"commands": UnitCommands(EXEC), "start_flags": AT_X},
+            FAIL,
+            "systemctl daemon-reload",
+        ),
+        (MUTE, RUNS, FD, units(socket=HANDED), {}, PASS, ""),
+        (
+            GONE,
+            RUNS,
+            Listening(("tcp://127.0.0.1:2375",), in_file=True),
+            units(),
+            {"config": HOSTS_FILE},
+            FAIL,
+            """tee /etc/docker/daemon.json <<< '{"hosts": ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375"]}'""",
+        ),
+        (GONE, RUNS, Listening(("tcp://127.0.0.1:2375",)), NO_SYSTEMD, {}, FAIL, "service docker restart"),
+    ],
+)
+def test_listening(ping, process, daemon, known, more, status, fix):
+    given = {"start_flags": None, "commands": None, "config": None, **more}
+    finding = engine_socket.listening.decide(HERE, ping, process, daemon, known, **given)
+    assert finding.status is status
+    assert not fix or fix in finding.fix
 
 
 @pytest.mark.parametrize(
@@ -201,7 +375,7 @@ NO_LOG = StartLog("journal", ())
     ],
 )
 def test_containerd(ctr, process, known, flags, log, status, says):
-    finding = prerequisites.containerd.decide(HERE, ctr, process, known, flags, log)
+    finding = prerequisites.containerd.decide(HERE, ctr, process, known, flags, log, PROGRAMS)
     assert finding.status is status
     assert says in finding.summary
 
@@ -238,7 +412,7 @@ def log(line, failed=True):
     ],
 )  # fmt: skip
 def test_started(endpoint, ping, process, known, said, status, says, because):
-    finding = startup.started.decide(endpoint, ping, process, known, said, None, PROGRAMS)
+    finding = startup.started.decide(endpoint, ping, process, known, said, None, PROGRAMS, None, None)
     assert finding.status is status
     assert says in finding.summary
     assert finding.because == because
@@ -292,6 +466,28 @@ def test_running(endpoint, ping, process, known, status, command):
 # What real engines said, 20.10 unless noted, and as their sources and issues have it.
 REAL = [
     ("program-missing", "docker.service: Failed at step EXEC spawning /usr/sbin/dockerd: No such file or directory"),
+    ("environment-file", "docker.service: Failed to load environment files: No such file or directory"),
+    ("unit-user", "docker.service: Failed to determine user credentials: No such process"),
+    ("unit-user", "docker.service: Failed at step USER spawning /usr/sbin/dockerd: No such process"),
+    (
+        "unit-user",
+        "dockerd needs to be started with root privileges. To run dockerd in rootless mode as an unprivileged user, see "
+        "https://docs.docker.com/go/rootless/",
+    ),
+    ("pre-command", "docker.service: Control process exited, code=exited, status=1/FAILURE"),
+    ("unit-step", "docker.service: Failed at step CHDIR spawning /usr/sbin/dockerd: No such file or directory"),
+    ("flag-unknown", "unknown flag: --graphh"),
+    ("flag-unknown", "unknown shorthand flag: 'x' in -x"),
+    ("flag-value", 'invalid argument "resolver.local" for "--dns" flag: resolver.local is not an ip address'),
+    (
+        "flag-value",
+        'invalid argument "foo://bar" for "-H, --host" flag: Invalid bind address format: foo://bar',
+    ),
+    ("argument", '"dockerd" accepts no argument(s).'),
+    ("log-level", "unable to parse logging level: verbose"),
+    ("log-level", "invalid logging level: verbose"),  # 26.1
+    ("flag-value", "flag needs an argument: --dns"),
+    ("flag-value", "flag needs an argument: 'H' in -H"),
     ("configuration", SYNTAX),
     (
         "configuration",
@@ -391,13 +587,24 @@ REAL = [
 ]
 
 
+GRAPHH = StartFlags((Flag("--graphh", "/x.y", "/etc/systemd/x.conf", 3),), unit=True)
+
+
 @pytest.mark.parametrize(("name", "line"), REAL)
 def test_signature(name, line):
     known, _ = signature_of(line)
     assert known
     assert known.id == name
     finding = startup.started.decide(
-        HERE, DEAD, NONE, units(FAILED), log(line), DaemonJson("/etc/docker/daemon.json", exists=False), PROGRAMS
+        HERE,
+        DEAD,
+        NONE,
+        units(FAILED),
+        log(line),
+        DaemonJson("/etc/docker/daemon.json", exists=False),
+        PROGRAMS,
+        GRAPHH,
+        None,
     )
     assert finding.status is FAIL
     assert not {"{", "}"} & set(
@@ -405,9 +612,31 @@ def test_signature(name, line):
     )
 
 
+def test_a_flag_that_is_to_blame_can_be_taken_out():
+    finding = startup.started.decide(
+        HERE, DEAD, NONE, units(FAILED), log("unknown flag: --graphh"), None, PROGRAMS, GRAPHH, None
+    )
+    assert "/etc/systemd/x.conf:3" in finding.cause
+    assert r"sed -i '3s# *--graphh[= ]/x\.y##' /etc/systemd/x.conf" in finding.fix
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "docker.service: Control process exited, code=exited, status=1/FAILURE",
+        "docker.service: Failed at step EXEC spawning /opt/prep: No such file or directory",
+    ],
+)
+def test_a_command_before_it(said):
+    pre = UnitCommands((), settings=(Setting("/etc/d/x.conf:2", "ExecStartPre", "/opt/prep --now"),))
+    finding = startup.started.decide(HERE, DEAD, NONE, units(FAILED), log(said), None, PROGRAMS, None, pre)
+    assert "sed -i '2s/^/# /' /etc/d/x.conf" in finding.fix
+    assert finding.because == ()
+
+
 def test_a_log_is_no_command():
     line = next(line for name, line in REAL if name == "firewalld-zone").replace("docker0", "$(reboot)")
-    finding = startup.started.decide(HERE, DEAD, NONE, units(FAILED), log(line), None, PROGRAMS)
+    finding = startup.started.decide(HERE, DEAD, NONE, units(FAILED), log(line), None, PROGRAMS, None, None)
     assert "--remove-interface='$(reboot)'" in finding.fix[0]
 
 

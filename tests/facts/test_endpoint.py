@@ -10,6 +10,7 @@ from dockerdoctor.facts.endpoint import (
     DaemonPing,
     Settings,
     chosen_endpoint,
+    client_certificate,
     client_config,
     daemon_ping,
     exports,
@@ -49,6 +50,10 @@ DESKTOP = json.dumps({"Name": "desktop", "Endpoints": {"docker": {"Host": "unix:
         (None, {}, {"DOCKER_HOST": "tcp://h:1"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
         (None, {}, {"DOCKER_HOST": "h:1"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
         (None, {}, {"DOCKER_HOST": "tcp://h:1"}, Settings(host="/run/x.sock"), "unix:///run/x.sock", "--host"),
+        # The docker command takes blanks off, and nobody needs a password there.
+        (None, {}, {"DOCKER_HOST": " unix:///var/run/x.sock "}, Settings(), "unix:///var/run/x.sock", "DOCKER_HOST"),
+        (None, {}, {}, Settings(host="tcp://u:p://w@h:1"), "tcp://h:1", "--host"),
+        (None, {}, {}, Settings(host="ssh://u:pw@h"), "ssh://u@h", "--host"),
         ({"currentContext": "d"}, {"d": DESKTOP}, {}, Settings(), "unix:///root/desktop.sock", "context d"),
         ({"currentContext": "d"}, {"d": DESKTOP}, {"DOCKER_HOST": "tcp://h:1"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
         ({}, {"d": DESKTOP}, {"DOCKER_CONTEXT": "d"}, Settings(), "unix:///root/desktop.sock", "context d"),
@@ -74,6 +79,9 @@ def test_chosen(tmp_path, config, contexts, env, settings, url, source):
         (None, {}, {"DOCKER_HOST": "unix://relative.sock"}, "absolute"),
         (None, {}, {"DOCKER_HOST": "tcp://h:port"}, "port"),
         (None, {}, {"DOCKER_HOST": "tcp://h:70000"}, "port"),
+        (None, {}, {"DOCKER_HOST": "http://h:1"}, "'http' is none of"),
+        (None, {}, {"DOCKER_HOST": "/var/run/docker.sock"}, "unix:// is missing"),
+        (None, {}, {"DOCKER_HOST": "unix:///var/run/docker.sock/"}, "ends in a slash"),
     ],
 )
 def test_no_endpoint(tmp_path, config, contexts, env, problem):
@@ -108,6 +116,25 @@ def test_client_config_holds_no_password(tmp_path):
     assert "secret" not in repr(config)
     assert "Ym9i" not in repr(config)
     assert config.auths == ("r",)
+
+
+def test_what_was_asked_for_is_saved_without_a_password():
+    assert Settings(host="tcp://u:secret@h:1").host == "tcp://h:1"
+    assert Settings(host="ssh://u:secret@h").host == "ssh://u@h"
+    assert Settings(host="/run/a@b.sock").host == "/run/a@b.sock"
+
+
+def test_a_context_has_its_own_keys(tmp_path):
+    far = json.dumps({"Endpoints": {"docker": {"Host": "tcp://h:2376"}}})
+    host = patient(tmp_path, {"currentContext": "d"}, {"d": far})
+    assert not choose(host).tls
+    keys = tmp_path / "root/.docker/contexts/tls" / hashlib.sha256(b"d").hexdigest() / "docker"
+    keys.mkdir(parents=True)
+    (keys / "ca.pem").touch()
+    chosen = choose(host)
+    assert chosen.tls
+    assert chosen.cert_path.endswith("/docker")
+    assert client_certificate(host, chosen) is None
 
 
 def test_exports(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, Unit, Units, daemon_process, installed
-from dockerdoctor.facts.startup import containerd, pid_file, socket_group, unit_commands
+from dockerdoctor.facts.startup import containerd, listening, pid_file, socket_group, unit_commands
 from dockerdoctor.host import Completed, Host
 
 
@@ -51,6 +51,57 @@ def test_oneshot(tmp_path):
     assert unit_commands.measure(patient(tmp_path, {LIB: "Type=oneshot\nExecStart=a\nExecStart=b"})).oneshot
 
 
+@pytest.mark.parametrize(
+    ("text", "program", "absent"),
+    [
+        ("ExecStart=/usr/sbin/dockerd -H fd://\n", "", []),
+        ("ExecStart=-/usr/bin/dockerd\n", "missing", []),
+        ("ExecStart=/opt/closed $OPTIONS\n", "closed", []),
+        ("ExecStart=${DOCKERD} x\n", "", []),
+        ("ExecStart=/usr/sbin/dockerd\nEnvironmentFile=-/etc/none\nEnvironmentFile=/etc/*.none\n", "", []),
+        ("ExecStart=/usr/sbin/dockerd\nEnvironmentFile=/etc/none\n", "", [f"{LIB}:2"]),
+        ("ExecStart=/usr/sbin/dockerd\n# EnvironmentFile=/etc/none\nEnvironmentFile=/opt/closed\n", "", []),
+    ],
+)
+def test_what_a_unit_names(tmp_path, text, program, absent):
+    host = patient(tmp_path, {LIB: text, "/usr/sbin/dockerd": "", "/opt/closed": ""})
+    host.path("/usr/sbin/dockerd").chmod(0o755)
+    commands = unit_commands.measure(host)
+    assert commands.program == program
+    assert [s.where for s in commands.absent] == absent
+
+
+UNIX = """Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01 1713 /run/docker.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 1714 /run/docker.sock
+0000000000000000: 00000002 00000000 00010000 0001 01 1715
+0000000000000000: 00000002 00000000 00010000 0001 01 1716 /run/other.sock
+0000000000000000: 00000002 00000000 00010000 0001 01 1717 /run/unrelated
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "hosts", "bound"),
+    [
+        (("dockerd",), {}, ("unix:///var/run/docker.sock",), ("/run/docker.sock",)),
+        (("dockerd", "-H", "fd://"), {}, ("fd://",), ("/run/docker.sock",)),
+        (
+            ("dockerd", "-H=unix:///run/other.sock"),
+            {},
+            ("unix:///run/other.sock",),
+            ("/run/docker.sock", "/run/other.sock"),
+        ),
+        (("dockerd",), {"hosts": ["tcp://h:1"]}, ("tcp://h:1",), ("/run/docker.sock",)),
+    ],
+)
+def test_listening(tmp_path, arguments, settings, hosts, bound):
+    config = DaemonJson("/etc/docker/daemon.json", exists=True, settings=settings)
+    host = patient(tmp_path, {"/proc/net/unix": UNIX})
+    found = listening.measure(host, process=DaemonProcess(7, arguments), config=config, units=None)
+    assert (found.hosts, found.bound, found.there) == (hosts, bound, ())
+    assert found.in_file == bool(settings)
+
+
 NO_FLAGS = StartFlags((), unit=True)
 
 
@@ -83,7 +134,10 @@ def test_pid_file_of_a_flag(tmp_path):
 )
 def test_socket_group(tmp_path, flags, unit_group, name, exists):
     units = Units(True, Unit("docker.service"), Unit("docker.socket", socket_group=unit_group), Unit("c"))
-    group = socket_group.measure(patient(tmp_path, {}), start=StartFlags(flags, unit=True), units=units)
+    host = patient(tmp_path, {})
+    group = socket_group.measure(
+        host, start=StartFlags(flags, unit=True), units=units, config=None, commands=unit_commands.measure(host)
+    )
     assert group.name == name
     assert exists is None or group.exists is exists
 
@@ -98,7 +152,7 @@ def short():
 
 def ask_containerd(host, *, process=None, flags=(), config=None):
     process = process or DaemonProcess(0)
-    return containerd.measure(host, process=process, start=StartFlags(flags, unit=True), config=config)
+    return containerd.measure(host, process=process, start=StartFlags(flags, unit=True), config=config, units=None)
 
 
 @pytest.mark.parametrize(("greeting", "outcome"), [(b"\0\0\x0c\x04\0\0\0\0\0", "ok"), (b"", "timeout")])
