@@ -3,7 +3,7 @@
 import json
 
 from tests.lab.fault import Healthy
-from tests.lab.faults.proxy import DROP_IN, RESTART, behind_proxy_with_password
+from tests.lab.faults.proxy import DROP_IN, PROXY, RESTART, behind_proxy_with_password, proxy
 from tests.lab.machine import Machine
 
 # A container reaches the names and the network beyond the host.
@@ -31,14 +31,10 @@ ODD = """\
 # The unit gives `-H fd://`; a file that has `hosts` too needs the flag gone.
 HOSTS_FROM_FILE = "[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd --containerd=/run/containerd/containerd.sock\n"
 
-PROXY = "http://{gateway}:8888"
-
 
 def proxy_only(machine: Machine) -> None:
     """Let nothing out but what a proxy on the gateway fetches, and tell Docker, its clients and containers so."""
-    conf = machine.slot.home / "tinyproxy.conf"
-    conf.write_text(machine.fill("Port 8888\nListen {gateway}\nTimeout 60\nAllow {address}\nLogLevel Error\n"))
-    machine.on_gateway(["tinyproxy", "-d", "-c", str(conf)], port=8888)
+    proxy(machine)
     machine.firewall("FORWARD", "-i", machine.slot.link, "-j", "REJECT")
     # The mirror too must be asked through the proxy: no way round it.
     machine.run(

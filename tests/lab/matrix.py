@@ -1,6 +1,6 @@
 """On which engines each declared machine is examined: `make test` takes the oldest and a sample, `make matrix` all."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
@@ -21,13 +21,15 @@ SAMPLE = {
 }
 
 
-def cases(patients: Iterable[Fault | Healthy]) -> Iterator[object]:
+def cases(patients: Iterable[Fault | Healthy]) -> list[object]:
     """Give a parameter set for each machine on each of its engines; what `make test` leaves out is marked `matrix`."""
+    found = []
     for patient in patients:
         for engine in engines(patient):
             always = engine == engines(patient)[0] or patient.id in SAMPLE
             marks = () if always else (pytest.mark.matrix,)
-            yield pytest.param(patient, engine, id=f"{patient.id}@{engine}", marks=marks)
+            found.append(pytest.param(patient, engine, id=f"{patient.id}@{engine}", marks=marks))
+    return found
 
 
 def require(engine: str) -> None:

@@ -28,7 +28,6 @@ HOST = {
     "iptables": "iptables",
     "docker-registry": "docker-registry",
     "dnsmasq": "dnsmasq-base",
-    "tinyproxy": "tinyproxy",
 }
 # Cannot be examined: the same exit status as the doctor's.
 CANNOT = 3
@@ -91,7 +90,7 @@ def check_host() -> None:
 
 def install_packages() -> None:
     """Install the host's programs that are missing."""
-    # tinyproxy and others would start a server on the host; a policy of 101 forbids it.
+    # Some would start a server on the host; a policy of 101 forbids it.
     missing = sorted({package for program, package in HOST.items() if not shutil.which(program)})
     if not missing:
         return

@@ -1,7 +1,10 @@
 """Faults of proxies: on a network that lets nothing out but what a proxy on the gateway fetches, or on an open one."""
 
 import json
+import sys
+from pathlib import Path
 
+from tests.lab import forward_proxy
 from tests.lab.fault import Fault
 from tests.lab.faults.registry import KNOWN, PULL, TLS_PORT, mirrors, private_ca, trusted
 from tests.lab.machine import Machine
@@ -17,12 +20,10 @@ FETCH = "timeout 20 docker run --rm busybox timeout 8 wget -qO- http://{gateway}
 USER = "doctor:s3cret"
 
 
-def tinyproxy(m: Machine, *more: str) -> None:
+def proxy(m: Machine, *options: str) -> None:
     """A proxy on the gateway."""
-    conf = m.slot.home / "tinyproxy.conf"
-    lines = [f"Port {PORT}", f"Listen {m.gateway}", "Timeout 60", f"Allow {m.address}", "LogLevel Error", *more]
-    conf.write_text("\n".join(lines) + "\n")
-    m.on_gateway(["tinyproxy", "-d", "-c", str(conf)], port=PORT)
+    script = Path(forward_proxy.__file__)
+    m.on_gateway([sys.executable, str(script), m.gateway, str(PORT), *options], port=PORT)
 
 
 def only_through_it(m: Machine, *ports: int) -> None:
@@ -58,14 +59,13 @@ def client(proxy: str) -> str:
 
 def behind_proxy(m: Machine) -> None:
     """All is well: daemon and containers know the proxy that is the only way."""
-    tinyproxy(m)
+    proxy(m)
     only_through_it(m, 5000)
     m.run(drop_in(**everywhere()) + "\n" + client(PROXY))
 
 
 def behind_proxy_with_password(m: Machine) -> None:
-    user, password = USER.split(":")
-    tinyproxy(m, f"BasicAuth {user} {password}")
+    proxy(m, "--user", USER)
     only_through_it(m, 5000)
     with_password = f"http://{USER}@{{gateway}}:{PORT}"
     m.run(drop_in(**everywhere(with_password)) + "\n" + client(with_password))
@@ -74,14 +74,14 @@ def behind_proxy_with_password(m: Machine) -> None:
 def private_registry(m: Machine) -> None:
     """A registry that is asked directly, and a proxy that would not let anybody to it."""
     private_ca(m)
-    tinyproxy(m, "ConnectPort 443")
+    proxy(m, "--connect-port", "443")
     m.run(drop_in(HTTP_PROXY=PROXY, HTTPS_PROXY=PROXY, NO_PROXY="localhost,reg.lab") + "\n" + client(PROXY))
 
 
 def tls_mirror(m: Machine) -> None:
     """A mirror with TLS, reached through the proxy only."""
     trusted(m, f"{m.gateway}:{TLS_PORT}", f"IP:{m.gateway}")
-    tinyproxy(m)
+    proxy(m)
     only_through_it(m, 5000, TLS_PORT)
     m.run(mirrors(f"https://{{gateway}}:{TLS_PORT}") + "\n" + drop_in(**everywhere()) + "\n" + client(PROXY))
 
@@ -97,7 +97,7 @@ def on_loopback_too(m: Machine) -> None:
 
 def named_proxy(m: Machine) -> None:
     """Everybody is told the proxy's name; every nameserver knows it."""
-    tinyproxy(m)
+    proxy(m)
     m.run(client(f"http://proxy.lab:{PORT}"))
 
 

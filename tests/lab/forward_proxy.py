@@ -1,0 +1,91 @@
+"""A proxy as companies have: `python3 -m tests.lab.forward_proxy ADDRESS PORT [--user NAME:PASSWORD] [--connect-port N]`.
+
+tinyproxy will not do: of several headers with one name it passes on the last only, and Docker lists what it accepts that way.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+from urllib.parse import urlsplit
+
+# Ours to act on, or what would keep a connection for a second request.
+OWN = ("proxy-", "connection:", "keep-alive:")
+REFUSED = {
+    403: "Forbidden",
+    407: 'Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="lab"',
+    502: "Bad Gateway",
+}
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--user", default="", help="NAME:PASSWORD that must be given")
+    parser.add_argument("--connect-port", type=int, default=0, help="the one port to which tunnels are allowed")
+    asyncio.run(serve(parser.parse_args()))
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Listen."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Clients come and go as they like.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await handle(reader, writer, options)
+        writer.close()
+
+    server = await asyncio.start_server(accept, options.address, options.port)
+    await server.serve_forever()
+
+
+async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, options: argparse.Namespace) -> None:
+    """Fetch for one client, or refuse."""
+    request, *headers = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
+    method, target, version = request.split(" ")
+    url = urlsplit(f"//{target}" if method == "CONNECT" else target)
+    status = refusal(method, url.port, headers, options)
+    onward = None
+    if not status:
+        try:
+            onward = await asyncio.open_connection(url.hostname, url.port or 80)
+        except OSError:
+            status = 502
+    if onward is None:
+        writer.write(f"HTTP/1.1 {status} {REFUSED[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        return
+    if method == "CONNECT":
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    else:
+        path = url._replace(scheme="", netloc="").geturl() or "/"
+        passed = [header for header in headers if not header.lower().startswith(OWN)]
+        onward[1].write(
+            "\r\n".join([f"{method} {path} {version}", *passed, "Connection: close", "", ""]).encode("latin-1")
+        )
+    await asyncio.gather(relay(reader, onward[1]), relay(onward[0], writer))
+
+
+def refusal(method: str, port: int | None, headers: list[str], options: argparse.Namespace) -> int:
+    """Give the status of a refusal; 0 if the request may pass."""
+    if options.user:
+        wanted = f"proxy-authorization: basic {base64.b64encode(options.user.encode()).decode()}".lower()
+        if wanted not in [header.lower() for header in headers]:
+            return 407
+    forbidden = method == "CONNECT" and options.connect_port not in (0, port)
+    return 403 if forbidden else 0
+
+
+async def relay(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """Pass on what comes, and its end."""
+    with contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+        target.write_eof()
+
+
+if __name__ == "__main__":
+    main()
