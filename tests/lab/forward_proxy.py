@@ -43,7 +43,12 @@ async def serve(options: argparse.Namespace) -> None:
 
 async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, options: argparse.Namespace) -> None:
     """Fetch for one client, or refuse."""
-    request, *headers = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
+    first = await reader.readexactly(1)
+    if not first.isalpha():
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")  # TLS, say
+        return
+    head = first + await reader.readuntil(b"\r\n\r\n")
+    request, *headers = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     method, target, version = request.split(" ")
     url = urlsplit(f"//{target}" if method == "CONNECT" else target)
     status = refusal(method, url.port, headers, options)
