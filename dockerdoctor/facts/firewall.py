@@ -190,6 +190,8 @@ def holds(condition: Condition, packet: Packet) -> bool | None:
         met = packet.protocol == "icmp" and bool(names & set(values))
     elif key == "uid":
         met = packet.uid in values or (packet.uid == "0" and "root" in values) if packet.uid else None
+    elif key == "family":
+        met = bool({"ip", "ipv4"} & set(values))
     elif key == "local":
         met = packet.local if values == ("LOCAL",) else None
     return met if met is None else met is not condition.negated

@@ -43,6 +43,10 @@ class Forwarding:
     conntrack_count: int = 0
     conntrack_max: int = 0  # 0 when connections are not tracked
     settings: tuple[Setting, ...] = ()
+    localnet: tuple[str, ...] = ()  # interfaces with route_localnet, by which 127.0.0.1 leads to containers
+    neighbours: int = 0  # entries of the table of neighbours (ARP), over all namespaces
+    neighbours_max: int = 0  # net.ipv4.neigh.default.gc_thresh3; 0 when it is not known
+    neighbours_refused: int = 0  # how often the table was full since boot
 
     def of(self, interface: str) -> str:
         """Whether packets that come in there are forwarded."""
@@ -65,6 +69,15 @@ def read_settings(host: Host) -> tuple[Setting, ...]:
     return tuple(found.values())
 
 
+def neighbours(table: str, most: int) -> tuple[int, int, int]:
+    """Entries, limit and refusals, of /proc/net/stat/arp_cache: a line a processor, in hexadecimal."""
+    names, *lines = [line.split() for line in table.splitlines()] or [[]]
+    rows = [dict(zip(names, line, strict=False)) for line in lines]
+    # Every line repeats the number of entries, which are common to all processors.
+    entries = int(rows[0].get("entries", "0"), 16) if rows else 0
+    return entries, most, sum(int(row.get("table_fulls", "0"), 16) for row in rows)
+
+
 @probe()
 def forwarding(host: Host, endpoint: ChosenEndpoint) -> Forwarding:
     """Read /proc/sys and the files of sysctl.d(5)."""
@@ -84,6 +97,8 @@ def forwarding(host: Host, endpoint: ChosenEndpoint) -> Forwarding:
         number("net.netfilter.nf_conntrack_count"),
         number("net.netfilter.nf_conntrack_max"),
         read_settings(host),
+        tuple(n for n in host.listdir(folder) if host.text(f"{folder}/{n}/route_localnet").strip() == "1"),
+        *neighbours(host.text("/proc/net/stat/arp_cache"), number("net.ipv4.neigh.default.gc_thresh3")),
     )
 
 

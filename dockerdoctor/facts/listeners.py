@@ -128,6 +128,10 @@ class Listeners:
             None,
         )
 
+    def proxies_missing(self, dial: PortDial) -> bool:
+        """Whether no docker-proxy stands for a port that was tried."""
+        return not any(f":{p.host_port}" == dial.target[dial.target.rindex(":") :] for p in self.proxies)
+
     def free_port(self, near: int) -> int:
         """The next port of the host on which nobody listens."""
         taken = {x.port for x in self.host}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import re
 import sys
@@ -179,6 +180,15 @@ def named(host: str, container: Container, network: str = "") -> bool:
     return bool(ends) and (host in {container.name, container.short_id} or any(host in n.aliases for n in ends))
 
 
+def is_address(host: str) -> bool:
+    """Whether it is an address, and no name that ends in a number."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def by_the_book(
     wish: Wish, container: Container, containers: Containers, listeners: Listeners | None
 ) -> dict[str, Any]:
@@ -203,8 +213,8 @@ def by_the_book(
     if known and wish.host not in written and container.network_mode != "host":
         return {"resolution": "NXDOMAIN"}
     return (
-        {"resolution": "literal", "addresses": [wish.host]}
-        if ":" in wish.host or wish.host[-1].isdigit()
+        {"resolution": "literal", "addresses": [wish.host.strip("[]")]}
+        if is_address(wish.host)
         else {"resolution": "unknown"}
     )
 

@@ -34,6 +34,7 @@ class Interface:
     kind: str = ""  # "bridge", "veth", "wireguard", "tun"; empty for hardware
     master: str = ""
     addresses: tuple[str, ...] = ()  # CIDR, both families
+    hairpin: bool | None = None  # of a bridge's port: whether it sends a frame back where it came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ def _interfaces(host: Host) -> tuple[Interface, ...]:
             (i.get("linkinfo") or {}).get("info_kind") or "",
             i.get("master") or "",
             tuple(f"{a['local']}/{a['prefixlen']}" for a in i.get("addr_info") or () if "local" in a),
+            ((i.get("linkinfo") or {}).get("info_slave_data") or {}).get("hairpin"),
         )
         for i in json.loads(links.out or "[]")
         if i.get("ifname")

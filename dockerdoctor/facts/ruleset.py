@@ -194,9 +194,13 @@ def _nft_left(left: Any) -> tuple[str, str]:
     if isinstance(left, dict):
         if meta := left.get("meta"):
             key = str(meta.get("key"))
+            if key in {"protocol", "nfproto"}:
+                return "family", f"meta {key}"
             return NFT_META.get(key, "?"), key if key in {"iifname", "oifname", "iif", "oif"} else f"meta {key}"
         if payload := left.get("payload"):
             protocol, name = str(payload.get("protocol")), str(payload.get("field"))
+            if (protocol, name) == ("ether", "type"):
+                return "family", "ether type"
             key = "dport" if name == "dport" else NFT_PAYLOAD.get((protocol, name), "?")
             return ("icmp" if (protocol, name) == ("icmp", "type") else key), f"{protocol} {name}"
         if ct := left.get("ct"):

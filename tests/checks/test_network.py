@@ -234,14 +234,6 @@ def test_conntrack(count, most, status):
     assert network.conntrack.decide(kernel(conntrack_count=count, conntrack_max=most)).status is status
 
 
-def test_isolation():
-    networks = Networks((net("sealed", internal=True), net("mute", enable_icc="false")))
-    found = network.isolation.decide(networks)
-    assert found.status is PASS
-    assert "sealed" in found.summary
-    assert "mute" in found.summary
-
-
 def resolver(*servers):
     return HostResolver(ResolvConf("/etc/resolv.conf", True, nameservers=servers), ResolvConf("/run/x", False))
 
