@@ -39,7 +39,7 @@ def blockers(
         packet = Packet(bridge, out, protocol, 53, source, server, local=local)
         ways = drops(firewall, "input", packet, moved) if local else dropped_on_the_way(firewall, packet, moved)
         # The rules of the network that was made for the questions came and went with it: only what counted is sure.
-        found += [d for d in ways if (d.sure if network else d.packets) and not d.chain.dockers][:1]
+        found += [d for d in ways if (d.sure if network else d.packets) and not d.dockers][:1]
     return tuple(dict.fromkeys(found))
 
 

@@ -50,7 +50,7 @@ def published_filter(
             asked += 1
             bridge = bridges[place.network].bridge
             way = Packet(routes.uplink.name, bridge, port.protocol, port.container_port, "", place.ip, local=False)
-            found = [d for d in drops(firewall, "forward", way) if d.certain and not d.chain.dockers]
+            found = [d for d in drops(firewall, "forward", way) if d.certain and not d.dockers]
             struck += [(one, port.host_port, found[0])] if found else []
     if not asked:
         return skipped("no running container publishes a port to the outside")

@@ -216,8 +216,7 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
     Signature(
         "prior-driver",
-        r"prior storage driver (?P<driver>\S+?):? (?:is not supported|failed): (?P<why>.+)|"
-        r"(?P<driver2>\S+) storage-driver has been deprecated and removed",
+        r"prior storage driver (?P<driver>\S+?):? (?:is not supported|failed): (?P<why>.+)",
         "the storage driver that wrote {root} does not work any more",
         "Images and containers there were written by a driver that this kernel or this engine lacks.",
         "https://github.com/moby/moby/issues/14026",
@@ -225,6 +224,19 @@ SIGNATURES: tuple[Signature, ...] = (
             "modprobe overlay",
             "# if that does not help: move {root} aside, or save the images with the old engine and load them into a new one",
         ),
+    ),
+    Signature(
+        "removed-driver",
+        r"(?P<driver>[\w-]+) storage-driver has been deprecated and removed",
+        "this engine has no storage driver {driver} any more",
+        "Images and containers that it wrote can be read by an older engine only.",
+        "https://docs.docker.com/engine/deprecated/",
+        (
+            '# take "storage-driver" out of {config}, if it is there',
+            "# to keep what {root}/{driver} holds: save its images with the old engine; then move it aside",
+        ),
+        configuration=True,
+        flags=("--storage-driver", "-s"),
     ),
     Signature(
         "storage-driver",
@@ -255,6 +267,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "network-database",
         r"failed to get bridge network configurations from store|error while populating kmap|"
+        r"libnet controller initialization: (?:file size too small|invalid database|checksum error|version mismatch)|"
         r"conflicts with network \S+ \(\S+\): networks have same bridge name",
         "its database of networks, {root}/network/files/local-kv.db, is damaged",
         "It was not written to its end, most often by a crash or a full disk. Without it dockerd starts afresh; "

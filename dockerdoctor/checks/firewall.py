@@ -72,7 +72,7 @@ def blocked_ways(
         # Nobody asked from there. A rule that drops whatever comes from this network needs no question.
         way = Packet(other.bridge, uplink.name, source=somebody(other), local=False)
         found += [(other.bridge, d) for d in dropped_on_the_way(firewall, way) if d.certain and d.rule][:1]
-    return tuple(dict.fromkeys((bridge, d) for bridge, d in found if not d.chain.dockers))
+    return tuple(dict.fromkeys((bridge, d) for bridge, d in found if not d.dockers))
 
 
 def in_use(networks: Networks, containers: Containers | None) -> Iterator[Network]:

@@ -52,7 +52,7 @@ def input_drop(firewall: Firewall, networks: Networks, inside: Inside | None, mo
     if not unanswered:
         return passed("containers answer the host")
     answer = Packet(network.bridge, "", "tcp", 0, somebody(network), first_gateway(network), "ESTABLISHED", local=True)
-    found = [d for d in drops(firewall, "input", answer, moved) if d.sure and not d.chain.dockers][:1]
+    found = [d for d in drops(firewall, "input", answer, moved) if d.sure and not d.dockers][:1]
     if not found:
         return passed("no rule on the hook input drops what containers answer")
     chain = found[0].chain
@@ -90,7 +90,7 @@ def output_drop(firewall: Firewall, networks: Networks, inside: Inside | None, m
     if not unanswered:
         return passed("the host reaches its containers")
     way = Packet("", network.bridge, "tcp", 0, first_gateway(network), somebody(network), local=False)
-    found = [d for d in drops(firewall, "output", way, moved) if d.sure and not d.chain.dockers][:1]
+    found = [d for d in drops(firewall, "output", way, moved) if d.sure and not d.dockers][:1]
     if not found:
         return passed("no rule on the hook output drops what the host sends to containers")
     drop = found[0]
@@ -279,7 +279,7 @@ def host_firewall(firewall: Firewall, containers: Containers, networks: Networks
             wish.host if wish.host in {g for n in networks.all for g in n.gateways} else first_gateway(home or network)
         )
         way = Packet(network.bridge, "", "tcp", wish.port, place.ip, there, local=True)
-        struck += [(wish, network, d) for d in drops(firewall, "input", way) if d.certain and not d.chain.dockers][:1]
+        struck += [(wish, network, d) for d in drops(firewall, "input", way) if d.certain and not d.dockers][:1]
     if not asked:
         return skipped("no container is told of a service on this host")
     if not struck:

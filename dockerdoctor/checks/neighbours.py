@@ -42,7 +42,7 @@ def bridge_filter(firewall: Firewall, networks: Networks, kernel: Forwarding, co
         frame = Packet("", "", "tcp", 0, somebody(network), somebody(network), local=False)
         near = Packet(network.bridge, network.bridge, "tcp", 0, somebody(network), somebody(network), local=False)
         found = [*(drops(firewall, "forward", near) if calls else ()), *dropped_by(firewall, frames, frame)]
-        struck += [(network, d) for d in found if d.certain and not d.chain.dockers][:1]
+        struck += [(network, d) for d in found if d.certain and not d.dockers][:1]
     if not struck:
         return passed("packets that stay on a bridge are accepted")
     handmade = (

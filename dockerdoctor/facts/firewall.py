@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -54,6 +55,11 @@ class Packet:
         )
 
 
+# Engine 28 and newer keep out who would reach a container past its published ports, before any other rule is met
+# (moby/moby#48724): `-d 172.17.0.2/32 ! -i docker0 -j DROP`, `-d 127.0.0.1/32 ! -i lo -p tcp --dport 80 -j DROP`.
+DIRECT_ACCESS = re.compile(r"-d \S+ ! -i \S+( -p \w+( -m \w+)? --dport \d+)? -j DROP")
+
+
 @dataclass(frozen=True, slots=True)
 class Drop:
     """Where a packet is dropped or rejected."""
@@ -68,6 +74,13 @@ class Drop:
     def sure(self) -> bool:
         """Whether it is read from the rules, or was seen to happen."""
         return self.certain or self.packets > 0
+
+    @property
+    def dockers(self) -> bool:
+        """Whether dockerd wrote it."""
+        if self.chain.dockers or self.rule is None:
+            return self.chain.dockers
+        return self.chain.table == "raw" and DIRECT_ACCESS.fullmatch(self.rule.text) is not None
 
     @property
     def text(self) -> str:

@@ -117,6 +117,23 @@ def test_a_network_that_nobody_asked_from(ruleset, containers, status):
     assert found.status is status
 
 
+RAW = OLD + "*raw\n:PREROUTING ACCEPT [0:0]\n[0:0] -A PREROUTING {} -j DROP\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        ("-d 172.18.0.2/32 ! -i br-shop", PASS),  # Engine 28's own: nobody comes past the published ports
+        ("-s 172.18.0.0/16 -i br-shop", FAIL),
+    ],
+)
+def test_who_wrote_a_rule_in_raw(rule, status):
+    found = firewall.forward_drop.decide(
+        rules(RAW.format(rule)), NETWORKS, ROUTES, None, WELL, None, None, Containers((running(),)), None
+    )
+    assert found.status is status
+
+
 WEB = running("web", "bridge", "172.17.0.2", ports=(PortBinding(80, "tcp", "0.0.0.0", 8080),))
 LED = "[0:0] -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\n"
 LET_IN = "[0:0] -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\n"

@@ -538,12 +538,22 @@ REAL = [
         "failed to start daemon: error initializing graphdriver: prior storage driver devicemapper is not supported: "
         "the devicemapper storage-driver has been deprecated and removed",
     ),
+    (
+        "removed-driver",
+        "failed to start daemon: error initializing graphdriver: [graphdriver] ERROR: the aufs storage-driver has been "
+        "deprecated and removed; visit https://docs.docker.com/go/storage-driver/ for more information: aufs",
+    ),
     ("storage-driver", "failed to start daemon: error initializing graphdriver: driver not supported"),
     (
         "volume-database",
         "failed to start daemon: error while opening volume store metadata database: file size too small",
     ),
     ("database-locked", "failed to start daemon: error while opening volume store metadata database: timeout"),
+    (
+        "network-database",
+        "failed to start daemon: Error initializing network controller: error obtaining controller instance: "
+        "libnet controller initialization: file size too small 5000",
+    ),
     (
         "network-database",
         "failed to start daemon: Error initializing network controller: error obtaining controller instance: failed to get "

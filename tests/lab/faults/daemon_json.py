@@ -10,11 +10,13 @@ FILE = "/etc/docker/daemon.json"
 DROP_IN = "/etc/systemd/system/docker.service.d/lab.conf"
 # Allowed to restart as often as a case needs: three in a minute is Docker's limit.
 RESTART = "systemctl reset-failed docker.service docker.socket; systemctl restart docker"
+OLD = ("20.10",)  # later ones accept it
 WORKS = "timeout 20 docker version"
-# The next start, judged by dockerd itself: it reads the file first, and stops at this level afterwards.
+# The next start, judged by dockerd itself; before 23.0: it reads the file first, and stops at this level afterwards.
 STARTS_AGAIN = r"""
     flags=$(systemctl show -p ExecStart --value docker.service | sed 's/.*argv\[\]=[^ ]* //; s/ ;.*//; s/[$][A-Z_]*//g')
-    dockerd $flags --log-level=lab 2>&1 | grep 'unable to parse logging level: lab'
+    if dockerd --help | grep -q -e --validate; then dockerd $flags --validate
+    else dockerd $flags --log-level=lab 2>&1 | grep 'unable to parse logging level: lab'; fi
 """
 MIRROR = '"registry-mirrors": ["http://{gateway}:5000"]'
 
@@ -63,15 +65,16 @@ SYNTAX = (
         STARTS_AGAIN,
         verify_fix=True,
     ),
-    broken_start("daemon-json-empty", "empty", ""),
-    broken_start("daemon-json-empty:blank", "empty", " \n\n"),
-    broken_start("daemon-json-bom", "encoding", "\ufeff{" + MIRROR + "}\n"),
+    broken_start("daemon-json-empty", "empty", "", engines=OLD),
+    broken_start("daemon-json-empty:blank", "empty", " \n\n", engines=OLD),
+    broken_start("daemon-json-bom", "encoding", "\ufeff{" + MIRROR + "}\n", engines=OLD),
     Fault(
         "daemon-json-bom:utf-16",
         "daemon-json.encoding",
         f"iconv -t UTF-16 {FILE} > /tmp/wide; cat /tmp/wide > {FILE}; {RESTART} || true",
         WORKS,
         verify_fix=True,
+        engines=OLD,
     ),
     Fault(
         "daemon-json-trailing-second-object",
@@ -100,6 +103,13 @@ KEYS = (
         "daemon-json-unknown-key:newer",
         "version",
         "{" + MIRROR + ', "proxies": {"http-proxy": "http://{gateway}:8888"}}\n',
+        engines=OLD,
+    ),
+    broken_start(
+        "daemon-json-unknown-key:newest",
+        "version",
+        "{" + MIRROR + ', "firewall-backend": "nftables"}\n',
+        engines=("26.1", "28.5"),
     ),
     Fault(
         "daemon-json-unknown-key:singular",

@@ -291,13 +291,15 @@ FAULTS: tuple[Fault, ...] = (
         broken=PS,
         cure="echo '{}' > /etc/docker/daemon.json; systemctl reset-failed docker.service docker.socket; "
         "systemctl start docker",
+        # The keys of newer engines are known well enough to name it before dockerd does.
+        on={engine: {"check": "daemon-json.values"} for engine in ("26.1", "28.5")},
     ),
     Fault(
         id="data-root-several-drivers",
         check="engine.started",
-        inject=f"{STOP}; mkdir -p /var/lib/docker/overlay/x; touch /var/lib/docker/overlay/x/y; {START}; sleep 1",
+        inject=f"{STOP}; mkdir -p /var/lib/docker/fuse-overlayfs/x; {START}; sleep 1",
         broken=PS,
-        cure="rm -r /var/lib/docker/overlay; systemctl reset-failed docker.service docker.socket; "
+        cure="rm -r /var/lib/docker/fuse-overlayfs; systemctl reset-failed docker.service docker.socket; "
         "systemctl start docker",
     ),
     Fault(
@@ -402,7 +404,7 @@ FAULTS: tuple[Fault, ...] = (
         id="client-api-too-new",
         check="engine.client-api",
         setup=LOGIN,
-        inject="echo 'export DOCKER_API_VERSION=1.45' >> /root/.profile",
+        inject="echo 'export DOCKER_API_VERSION=1.60' >> /root/.profile",
         broken=LOGIN_PS,
         verify_fix=True,
     ),

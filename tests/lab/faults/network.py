@@ -282,6 +282,7 @@ FAULTS: tuple[Fault, ...] = (
         inject="iptables -D FORWARD -i docker0 ! -o docker0 -j ACCEPT; iptables -P FORWARD DROP",
         broken=REACHES_OUT,
         verify_fix=True,
+        on={"28.5": {"inject": "iptables -D DOCKER-FORWARD -i docker0 -j ACCEPT; iptables -P FORWARD DROP"}},
     ),
     Fault(
         "net-forward-drop-other-firewall:raw",
