@@ -91,6 +91,36 @@ def odd_proxy(machine: Machine) -> None:
     )
 
 
+# A stub on 127.0.0.53 with the real servers behind it; packets larger than the uplink's; the older iptables, empty; a limit of
+# descriptors that harms nobody; the same port on two addresses; a listener that netstat shows on IPv6 alone.
+ODD_SURROUNDINGS = r"""
+    mkdir -p /run/systemd/resolve /etc/systemd/system/docker.service.d
+    echo 'nameserver {gateway}' > /run/systemd/resolve/resolv.conf
+    systemd-run --unit=stub dnsmasq -k --conf-file=/dev/null --no-resolv --server={gateway} --listen-address=127.0.0.53 --bind-interfaces
+    echo 'nameserver 127.0.0.53' > /etc/resolv.conf
+    printf '[Service]\nLimitNOFILE=infinity\n' > /etc/systemd/system/docker.service.d/limits.conf
+    ip link set host0 mtu 1420
+    for table in filter nat; do iptables-legacy -t $table -S; done
+    systemctl daemon-reload
+    systemctl restart docker
+    docker run -d --name web -p 127.0.0.1:8080:80 busybox httpd -f -h /etc
+    systemd-run --unit=intranet python3 -m http.server --directory /etc --bind {address} 8080
+    systemd-run --unit=six python3 -m http.server --directory /etc --bind :: 8090
+    sleep 1
+"""
+# One of the mirrors is dead, the one that nobody needs; and all that daemon.json could say is said by flags.
+FLAGS_ONLY = """
+    mkdir -p /etc/systemd/system/docker.service.d
+    cat > /etc/systemd/system/docker.service.d/flags.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock \\
+    --registry-mirror http://{gateway}:5000 --registry-mirror http://{gateway}:5999
+END
+    systemctl daemon-reload
+    systemctl restart docker
+"""
+
 HEALTHY: tuple[Healthy, ...] = (
     Healthy(
         "plain",
@@ -262,5 +292,32 @@ END
             docker run -d --name inside --network closed busybox sleep 1000
         """,
         works="docker exec inside true",
+    ),
+    Healthy(
+        "odd-surroundings",
+        machine={"dns": NAMES},
+        setup=ODD_SURROUNDINGS,
+        works="curl -sf --max-time 5 http://127.0.0.1:8080/passwd >/dev/null && curl -sf http://{address}:8080/passwd >/dev/null && "
+        + REACHES_OUT,
+        env={"DOCKER_HOST": "unix:///run/docker.sock"},
+    ),
+    Healthy(
+        "no-daemon-json",
+        machine={"dns": NAMES},
+        setup="rm /etc/docker/daemon.json" + FLAGS_ONLY,
+        works="docker pull -q hello-world && " + REACHES_OUT,
+        on={engine: {"setup": ": > /etc/docker/daemon.json" + FLAGS_ONLY} for engine in ("26.1", "28.5")},
+    ),
+    # Nothing is to be forwarded, and nothing is.
+    Healthy(
+        "host-network-only",
+        machine={"daemon_json": {"bridge": "none", "iptables": False, "ip-forward": False}},
+        setup="""
+            sysctl -w net.ipv4.ip_forward=0
+            docker run -d --name web --network host busybox httpd -f -p 8080 -h /etc
+            docker run -d --name batch --network none busybox sleep 1000
+            sleep 1
+        """,
+        works="curl -sf --max-time 5 http://127.0.0.1:8080/passwd >/dev/null && test $(cat /proc/sys/net/ipv4/ip_forward) = 0",
     ),
 )
