@@ -1,4 +1,4 @@
-"""HTTP as dockerd speaks it: Go's rules for proxies, TLS judged as Go judges it, and every answer a measurement."""
+"""HTTP as dockerd speaks it, by Go's rules for proxies; every answer is a measurement."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from dockerdoctor.host import failure_name
+from dockerdoctor.tls import Certificate, Refused, chain_of, handshake, tls_failure
 
 T = TypeVar("T")
 
@@ -24,22 +25,15 @@ HUB = "registry-1.docker.io"
 
 # A registry or a proxy of use answers within a second; dockerd itself waits fifteen.
 PATIENCE = 2.5
-# What Go looks for, in its order (crypto/x509/root_linux.go).
-BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/tls/cacert.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 # Answers' headers that a check may want to show.
 KEPT_HEADERS = frozenset(
     {
+        "content-type",
         "date",
         "docker-distribution-api-version",
         "docker-ratelimit-source",
+        "location",
         "proxy-authenticate",
         "ratelimit-limit",
         "ratelimit-remaining",
@@ -183,18 +177,6 @@ def proxy_for(env: Mapping[str, str], scheme: str, host: str, port: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """A certificate a server showed, as far as it explains a refusal."""
-
-    subject: str
-    issuer: str
-    names: tuple[str, ...] = ()  # DNS and IP names it is good for
-    not_before: str = ""
-    not_after: str = ""
-    issuer_url: str = ""  # where its issuer's certificate can be fetched: public CAs say so
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """One HTTP question: how far it came, and what came back."""
 
@@ -256,15 +238,20 @@ def ask(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     patience: float = PATIENCE,
+    wait: float = 0.0,
+    limit: int = 2000,
 ) -> Attempt:
-    """Ask one URL, redirects not followed. Without `trust`, whatever certificate is shown will do."""
+    """
+    Ask one URL, redirects not followed. Without `trust`, whatever certificate is shown will do.
+
+    `wait` is for who accepts the connection: slow is not dead. Of the body, `limit` bytes are kept.
+    """
     began = time.monotonic()
     attempt = Attempt(url, proxy.masked if proxy else "")
-    end = began + patience
     try:
-        sock, layer = _connection(url, proxy, trust, end)
+        sock, end = _connection(url, proxy, trust, began + patience, wait)
         with sock:
-            layer, status, kept, body = _http(sock, url, proxy, method, dict(headers or {}), end)
+            layer, status, kept, body = _http(sock, url, proxy, method, dict(headers or {}), end, limit)
         attempt = replace(attempt, layer=layer, outcome="ok", status=status, headers=kept, body=body)
         if layer == "proxy":
             attempt = replace(attempt, outcome=f"answers HTTP {status}")
@@ -279,30 +266,47 @@ def _remaining(end: float) -> float:
 
 def _dial(host: str, port: int, layer: str, end: float) -> socket.socket:
     try:
-        return socket.create_connection((host, port), _remaining(end))
-    except socket.gaierror as no:
-        raise _Layered("proxy" if layer == "proxy" else "name", failure_name(no)) from None
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as no:
-        raise _Layered(layer, failure_name(no)) from None
+        raise _Layered("proxy" if layer == "proxy" else "name", failure_name(no)) from None
+    # Go tries both families side by side (RFC 8305), and whichever answers will do.
+    found.sort(key=lambda one: one[0] != socket.AF_INET)
+    failure: OSError | None = None
+    for left, (_, _, _, _, address) in zip(range(len(found), 0, -1), found, strict=True):
+        tried = _open(str(address[0]), port, _remaining(end) / left)
+        if isinstance(tried, socket.socket):
+            return tried
+        failure = failure or tried
+    raise _Layered(layer, failure_name(failure or TimeoutError()))
 
 
-def _connection(url: str, proxy: Proxy | None, trust: ssl.SSLContext | None, end: float) -> tuple[socket.socket, str]:
-    """Connect as far as HTTP can be spoken to the server, or to a proxy that speaks it for us."""
+def _open(address: str, port: int, patience: float) -> socket.socket | OSError:
+    try:
+        return socket.create_connection((address, port), patience)
+    except OSError as no:
+        return no
+
+
+def _connection(
+    url: str, proxy: Proxy | None, trust: ssl.SSLContext | None, end: float, wait: float = 0.0
+) -> tuple[socket.socket, float]:
+    """Connect as far as HTTP can be spoken to the server, or to a proxy that speaks it for us; and until when to wait."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     sock = _dial(proxy.host, proxy.port, "proxy", end) if proxy else _dial(host, port, "connect", end)
+    end = max(end, time.monotonic() + wait)
     try:
         if proxy:
             if proxy.scheme == "https":
-                sock = _wrap(sock, proxy.host, None, "proxy", end)
+                sock = _shake(sock, proxy.host, None, "proxy", end)
             if parts.scheme == "https":
                 _tunnel(sock, proxy, host, port, end)
         if parts.scheme == "https":
-            sock = _wrap(sock, host, trust, "tls", end)
+            sock = _shake(sock, host, trust, "tls", end)
     except BaseException:
         sock.close()
         raise
-    return sock, "http"
+    return sock, end
 
 
 def _tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, end: float) -> None:
@@ -318,7 +322,7 @@ def _proxy_headers(proxy: Proxy) -> dict[str, str]:
 
 
 def _http(
-    sock: socket.socket, url: str, proxy: Proxy | None, method: str, headers: dict[str, str], end: float
+    sock: socket.socket, url: str, proxy: Proxy | None, method: str, headers: dict[str, str], end: float, limit: int
 ) -> tuple[str, int, tuple[tuple[str, str], ...], str]:
     parts = urlsplit(url)
     target = parts.path or "/"
@@ -327,14 +331,21 @@ def _http(
     plain_proxy = proxy is not None and parts.scheme == "http"
     if proxy and plain_proxy:
         target, headers = url, {**headers, **_proxy_headers(proxy)}
-    status, kept, body = _exchange(sock, method, target, parts.netloc, headers, "http", end)
+    status, kept, body = _exchange(sock, method, target, parts.netloc, headers, "http", end, limit)
     # 407 can be no one's but the proxy's; tinyproxy says 401 to a wrong password, and a registry says who it is.
     proxys_own = status == 407 or (status == 401 and "docker-distribution-api-version" not in dict(kept))
     return "proxy" if plain_proxy and proxys_own else "http", status, kept, body
 
 
 def _exchange(
-    sock: socket.socket, method: str, target: str, host: str, headers: Mapping[str, str], layer: str, end: float
+    sock: socket.socket,
+    method: str,
+    target: str,
+    host: str,
+    headers: Mapping[str, str],
+    layer: str,
+    end: float,
+    limit: int = 2000,
 ) -> tuple[int, tuple[tuple[str, str], ...], str]:
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "User-Agent: dockerdoctor"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -349,65 +360,25 @@ def _exchange(
         body = ""
         if method == "GET" or (method == "CONNECT" and response.status // 100 != 2):
             with contextlib.suppress(OSError, http.client.HTTPException):
-                body = response.read(2000).decode("utf-8", "replace")
+                body = response.read(limit).decode("utf-8", "replace")
         return response.status, kept, body
     except http.client.BadStatusLine as no:
         said = "closed" if isinstance(no, http.client.RemoteDisconnected) or not str(no).strip("'") else "not HTTP"
         raise _Layered(layer, said) from None
     except http.client.HTTPException as no:
         raise _Layered(layer, f"not HTTP ({type(no).__name__})") from None
+    except ssl.SSLError as no:  # TLS 1.3: that a certificate of ours is missing is said after the handshake
+        raise _Layered("tls", tls_failure(no)) from None
     except OSError as no:
         said = failure_name(no)
         raise _Layered(layer, "silent" if said == "timeout" else said) from None
 
 
-def _wrap(sock: socket.socket, host: str, trust: ssl.SSLContext | None, layer: str, end: float) -> ssl.SSLSocket:
-    context = trust or _blind()
-    wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+def _shake(sock: socket.socket, host: str, trust: ssl.SSLContext | None, layer: str, end: float) -> ssl.SSLSocket:
     try:
-        wrapped.settimeout(_remaining(end))
-        wrapped.do_handshake()
-    except ssl.SSLCertVerificationError as no:
-        wrapped.close()
-        raise _Layered(layer, f"x509: {no.verify_message}", verify_code=no.verify_code) from None
-    except ssl.SSLError as no:
-        wrapped.close()
-        raise _Layered(layer, _not_tls(no)) from None
-    except OSError as no:
-        wrapped.close()
-        raise _Layered(layer, failure_name(no)) from None
-    return wrapped
-
-
-# OpenSSL's words for a first record that is no TLS: they changed with its versions.
-NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
-
-
-def _not_tls(no: ssl.SSLError) -> str:
-    reason = no.reason or ""
-    if isinstance(no, ssl.SSLEOFError):
-        return "closed"
-    return "not TLS" if reason in NOT_TLS else f"tls: {reason or no}"
-
-
-def _blind() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def trust_store(bundle: str = "", more: Iterable[str] = ()) -> ssl.SSLContext:
-    """Trust what a bundle file and further files of CA certificates hold, and nothing else; unreadable ones are left out."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As Go since 1.15: a name in the subject alone counts for nothing.
-    with contextlib.suppress(AttributeError):
-        context.hostname_checks_common_name = False
-    for file in (bundle, *more):
-        if file:
-            with contextlib.suppress(OSError, ssl.SSLError):
-                context.load_verify_locations(file)
-    return context
+        return handshake(sock, host, trust, end)
+    except Refused as no:
+        raise _Layered(layer, no.outcome, verify_code=no.verify_code) from None
 
 
 def shown_chain(url: str, proxy: Proxy | None = None, patience: float = PATIENCE) -> tuple[Certificate, ...]:
@@ -418,27 +389,7 @@ def shown_chain(url: str, proxy: Proxy | None = None, patience: float = PATIENCE
     except _Layered:
         return ()
     with sock:
-        # No public way to the unverified chain before Python 3.13; this one is there since 3.10.
-        inner = getattr(sock, "_sslobj", None)
-        chain = getattr(inner, "get_unverified_chain", lambda: None)()
-        return tuple(_certificate(one.get_info()) for one in chain or ())
-
-
-def _certificate(info: Mapping[str, Any]) -> Certificate:
-    def name(key: str) -> str:
-        return ", ".join(f"{SHORT.get(k, k)}={v}" for group in info.get(key, ()) for k, v in group)
-
-    return Certificate(
-        name("subject"),
-        name("issuer"),
-        tuple(str(value) for _, value in info.get("subjectAltName", ())),
-        str(info.get("notBefore", "")),
-        str(info.get("notAfter", "")),
-        str((info.get("caIssuers") or ("",))[0]),
-    )
-
-
-SHORT = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
+        return chain_of(sock)
 
 
 def at_once(jobs: Sequence[Callable[[], T]], patience: float) -> list[T | None]:

@@ -1,0 +1,120 @@
+"""Pulls and pushes that failed lately: the daemon's own log names what its users want and do not get."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text
+from dockerdoctor.facts.engine import api_version, ask_list, texts
+from dockerdoctor.facts.registry import HUB_NAMES
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Unmeasured, probe
+
+# Whoever asks a doctor has just seen something fail.
+LATELY = 30 * 60
+LINES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPull:
+    """One attempt to pull or push that came to nothing, in the daemon's words."""
+
+    error: str  # 'Get "https://registry-1.docker.io/v2/": dial tcp: lookup ...: no such host'
+    ago: int  # seconds
+    url: str = ""  # that could not be asked
+    image: str = ""  # where the words name it
+
+    @property
+    def host(self) -> str:
+        """The registry that was asked; empty when it was another server, or when the words name none."""
+        match = re.match(r"https?://([^/]+)/v2/", self.url)
+        return match[1] if match else ""
+
+    @property
+    def of_hub(self) -> bool:
+        """Whether it was to come from Docker Hub."""
+        return self.host in HUB_NAMES or self.url.startswith("https://auth.docker.io/")
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPulls:
+    """Those since the last one that succeeded, the newest last."""
+
+    all: tuple[FailedPull, ...] = ()
+    here: tuple[str, ...] = ()  # the names of local images, where a failed one may be a slip
+
+
+# docker/docker, api/server/httputils and distribution/pull.go, push.go; what is downloaded is tried five times.
+_FAILED = re.compile(
+    r"(?:Handler for POST \S*/images/(?:create|\S+/push) returned error|"
+    r"(?:Attempting next endpoint for|Not continuing with) (?:pull|push) after error|"
+    r"Download failed[^:]*|Upload failed[^:]*)(?:: |\" error=\"?)(?P<error>(?:[^\"\\]|\\.)*)"
+)
+_URL = re.compile(r'\b(?:Get|Head|Put|Post) "?(?P<url>https?://[^\s"]+?)"?: ')
+_IMAGE = re.compile(r"(?:pull access denied for (?P<denied>[^\s,]+),|manifest for (?P<unknown>\S+) not found)")
+
+
+def failed_in(log: str, now: float) -> tuple[FailedPull, ...]:
+    """Read `journalctl --output short-unix`; what is said twice of one attempt counts once."""
+    found: dict[tuple[str, str], FailedPull] = {}
+    for line in log.splitlines():
+        match, stamp = _FAILED.search(line), line.partition(" ")[0]
+        if not match:
+            continue
+        error = mask_text(re.sub(r"\\(.)", r"\1", match["error"]))[:500]
+        url, image = _URL.search(error), _IMAGE.search(error)
+        try:
+            ago = max(0, int(now - float(stamp)))
+        except ValueError:
+            continue
+        one = FailedPull(
+            error,
+            ago,
+            url["url"].partition("?")[0] if url else "",
+            (image["denied"] or image["unknown"]) if image else "",
+        )
+        found.pop((one.url, one.image or error), None)
+        found[one.url, one.image or error] = one
+    return tuple(found.values())
+
+
+@probe()
+def failed_pulls(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> FailedPulls:
+    """Read the log; the engine's events tell which pull succeeded last."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    command = ("journalctl", "--unit", "docker.service", "--since", f"-{LATELY}s", "--lines", str(LINES))
+    done = host.run(*command, "--output", "short-unix", "--quiet", "--no-pager", timeout=2)
+    if not done.ok or (not done.out and not host.is_root):
+        raise Unmeasured("the daemon's log is not readable", how="run as root", skipped=True)
+    now = host.clock()
+    failed = failed_in(done.out, now)
+    if not failed:
+        return FailedPulls()
+    since = now - _last_success(host, endpoint, ping, now)
+    failed = tuple(one for one in failed if one.ago <= since)
+    return FailedPulls(failed, _local(host, endpoint, ping) if any(one.image for one in failed) else ())
+
+
+def _local(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> tuple[str, ...]:
+    try:
+        images = ask_list(host, endpoint, ping, "/images/json")
+    except Unmeasured:
+        return ()
+    return tuple(tag for image in images for tag in texts(image.get("RepoTags")))
+
+
+def _last_success(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, now: float) -> float:
+    """When an image was last pulled or pushed, by the engine's events; 0 for never."""
+    filters = quote(json.dumps({"type": ["image"], "event": ["pull", "push"]}))
+    target = f"/v{api_version(ping)}/events?since={now - LATELY:.0f}&until={now:.0f}&filters={filters}"
+    try:
+        _, _, body = host.unix_http(endpoint.socket_path, target, 1.0)
+        times = [json.loads(line).get("time") for line in body.splitlines() if line.strip()]
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        return 0.0
+    return float(max((t for t in times if isinstance(t, int)), default=0))

@@ -1,0 +1,62 @@
+"""One row for each verdict on what users want to pull."""
+
+import pytest
+
+from dockerdoctor.checks.registry_pulls import credential_helper, image_name, platform
+from dockerdoctor.facts.helpers import Helper, Helpers
+from dockerdoctor.facts.pulls import FailedPull, FailedPulls
+from dockerdoctor.model import Status
+
+PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
+CONFIG = "/root/.docker/config.json"
+
+
+@pytest.mark.parametrize(
+    ("helpers", "status", "words"),
+    [
+        ((), SKIP, ""),
+        ((Helper("pass", "", "/usr/bin/docker-credential-pass"),), PASS, ""),
+        ((Helper("desktop", "", ""),), FAIL, "docker-credential-desktop, which /root/.docker/config.json names, is not there"),
+        ((Helper("pass", "", "/x", "the program `pass`"),), FAIL, "lacks the program"),
+        ((Helper("ecr-login", "1.ecr.test", ""),), FAIL, "docker-credential-ecr-login"),
+    ],
+)  # fmt: skip
+def test_credential_helper(helpers, status, words):
+    said = credential_helper.decide(Helpers(CONFIG, helpers))
+    assert said.status is status
+    assert words in said.summary
+
+
+def denied(image):
+    return FailedPull(f"pull access denied for {image}, repository does not exist", 90, image=image)
+
+
+def test_image_name():
+    assert image_name.decide(FailedPulls()).status is PASS
+    said = image_name.decide(FailedPulls((denied("busybx"),), ("busybox:latest", "redis:7")))
+    assert said.status is FAIL
+    assert "did you mean busybox, which" in said.fix[0]
+    assert "not for everybody" in said.summary
+    gone = FailedPull("manifest for reg.test/app:2 not found: manifest unknown", 90, image="reg.test/app:2")
+    assert image_name.decide(FailedPulls((gone,))).summary == "reg.test/app:2 is not there"
+    nameless = FailedPull("manifest unknown: manifest unknown", 90)
+    assert (
+        "an image that was asked for 90 seconds ago is not there" in image_name.decide(FailedPulls((nameless,))).summary
+    )
+    private = image_name.decide(FailedPulls((FailedPull("unauthorized: authentication required", 9),)))
+    assert "not for everybody" in private.summary
+    assert image_name.decide(FailedPulls((FailedPull('Get "https://x/v2/": EOF', 9, "https://x/v2/"),))).status is PASS
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", "linux/arm64/v8"),
+        ("no match for platform in manifest: not found", ""),
+        ("no matching manifest for linux/amd64 in the manifest list entries: no match", "linux/amd64"),
+    ],
+)
+def test_platform(error, wanted):
+    said = platform.decide(FailedPulls((FailedPull(error, 5),)), None)
+    assert (said.status is FAIL) == bool(wanted)
+    assert wanted in said.summary
