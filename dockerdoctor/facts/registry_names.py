@@ -77,7 +77,11 @@ def named(
         if name and name not in HUB_NAMES:
             found.setdefault(name, (role, by))
 
+    mirrors = tuple(f"{mirror.rstrip('/')}/v2/" for mirror in info.mirrors)
     for pull in reversed(pulls.all if pulls else ()):
+        # A mirror over plain HTTP is not also a registry over HTTPS.
+        if mirrors and pull.url.startswith(mirrors):
+            continue
         add(pull.host or registry_of(pull.image), f"a pull or push that failed {ago(pull.ago)}")
     for container in containers.all if containers else ():
         add(registry_of(container.image), f"image of {container.name}")

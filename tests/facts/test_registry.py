@@ -62,6 +62,9 @@ def test_who_names_a_registry(tmp_path):
         "certs.test:5000": "listed",
         "plain.test:5000": "listed",
     }
+    mirrored = info(mirrors=("http://m.test:5000/",))
+    pulls = FailedPulls((FailedPull("no", 9, "http://m.test:5000/v2/"),))
+    assert "m.test:5000" not in named(there, None, None, None, [], mirrored, pulls)
     images, told = [{"RepoTags": ["tag.test/a:1"], "RepoDigests": []}], info()
     said = named(Host(tmp_path, {"HOME": "/root"}), None, config, None, images, told, None)
     assert {name: role for name, (role, _) in said.items()} == {

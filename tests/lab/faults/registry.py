@@ -193,6 +193,37 @@ def no_mirror(m: Machine) -> None:
     m.registry.wait()
 
 
+# Any web server in a mirror's place: argv is address, port and, where it sends one for a token, a URL.
+STRANGER = """
+import http.server, sys
+class Stranger(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        realm = sys.argv[3] if len(sys.argv) > 3 else ""
+        self.send_response(401 if realm else 200)
+        if realm:
+            self.send_header("Www-Authenticate", f'Bearer realm="{realm}",service="lab"')
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(b"Welcome")
+    do_HEAD = do_GET
+http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Stranger).serve_forever()
+"""
+
+
+def web_server(m: Machine) -> None:
+    no_mirror(m)
+    m.on_gateway([sys.executable, "-c", STRANGER, m.gateway, "5000"], port=5000)
+
+
+def no_token(m: Machine) -> None:
+    """The registry lives, and nobody answers where it sends one for a token."""
+    no_mirror(m)
+    m.on_gateway([sys.executable, "-c", STRANGER, m.gateway, "5000", f"http://{m.gateway}:81/token"], port=5000)
+
+
 PLAIN = "{gateway}:5000"
 PLAIN_SETUP = f"docker tag busybox {PLAIN}/mine"
 PLAIN_PULL = f"timeout 30 docker pull -q {PLAIN}/library/busybox"
@@ -332,4 +363,34 @@ FAULTS = (
         verify_fix=True,
     ),
     Fault("registry-mirror-dead:the-only-one", "registry.hub", inject=no_mirror, broken=PULL_HUB),
+    Fault("registry-mirror-dead:web-server", "registry.hub", inject=web_server, broken=PULL_HUB),
+    Fault("registry-blob-host-blocked:token-server", "registry.token-server", inject=no_token, broken=PULL_HUB),
+    Fault(
+        # Nothing here names the registry but the daemon's log of the pull that failed.
+        "registry-http-response-https-client:only-pulled",
+        "registry.plain-http",
+        machine=PLAIN_MACHINE,
+        inject=insecure(""),
+        broken=f"docker rmi {PLAIN}/library/busybox >/dev/null 2>&1; {PLAIN_PULL} && docker rmi {PLAIN}/library/busybox",
+        cure=insecure('"{gateway}:5000"'),
+    ),
+    Fault(
+        "registry-wrong-name-denied",
+        "registry.image-name",
+        machine=PLAIN_MACHINE,
+        setup="echo busybox > /root/name",
+        inject="echo busybx > /root/name",
+        broken=f"timeout 30 docker pull -q {PLAIN}/library/$(cat /root/name)",
+        severity="warning",
+        cure="echo busybox > /root/name",
+    ),
+    Fault(
+        "registry-credential-helper-missing",
+        "registry.credential-helper",
+        machine=PLAIN_MACHINE,
+        setup="mkdir -p .docker && echo '{}' > .docker/config.json",
+        inject="""echo '{"credsStore": "desktop", "HttpHeaders": {}}' > .docker/config.json""",
+        broken="timeout 20 docker login -u ann -p secret {gateway}:5000",
+        verify_fix=True,
+    ),
 )
