@@ -58,7 +58,10 @@ def blocked_ways(
         else:
             ways = [outbound(network, uplink.name)] if lost is None else []
         for way in ways:
-            found += [(network.bridge, d) for d in dropped_on_the_way(firewall, way, moved) if d.sure][:1]
+            on_it = dropped_on_the_way(firewall, way, moved)
+            # What was lost, and would be if this were the device, is taken for proof.
+            here = [d for d in on_it if d.sure] or [d for d in on_it if d.somewhere and lost]
+            found += [(network.bridge, d) for d in here][:1]
     if inside and cut_off(inside.user, inside, dns, routes):
         for target in targets(inside.user, inside, dns, routes):
             way = Packet(SOME_BRIDGE, uplink.name, target.protocol, target.port, "", target.address, local=False)

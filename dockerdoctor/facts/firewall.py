@@ -83,6 +83,11 @@ class Drop:
         return self.chain.table == "raw" and DIRECT_ACCESS.fullmatch(self.rule.text) is not None
 
     @property
+    def somewhere(self) -> bool:
+        """Whether it is on a device that nft did not tell, as older ones do not in JSON."""
+        return self.chain.family == "netdev" and not self.chain.devices
+
+    @property
     def text(self) -> str:
         """The rule as its tool prints it."""
         if self.rule is None:
@@ -127,7 +132,7 @@ class Firewall:
         return tuple(
             c
             for c in self.chains
-            if (c.family == "netdev" and c.hook == on_device and device in c.devices)
+            if (c.family == "netdev" and c.hook == on_device and (device in c.devices or not c.devices))
             or (c.family == "bridge" and c.hook in of_bridges)
         )
 
@@ -303,11 +308,9 @@ def dropped_on_the_way(firewall: Firewall, packet: Packet, moved: Moved | None =
             found += drops(firewall, hook, seen, moved)
         # Below IPv4 interfaces have other names: the bridge's is that of a container's cable there.
         frame = replace(one, in_interface="", out_interface="")
-        for bases in (
-            firewall.beneath(one.in_interface, incoming=True),
-            firewall.beneath(one.out_interface, incoming=False),
-        ):
-            found += dropped_by(firewall, bases, frame, moved)
+        for device, incoming in ((one.in_interface, True), (one.out_interface, False)):
+            below = dropped_by(firewall, firewall.beneath(device, incoming=incoming), frame, moved)
+            found += [replace(d, certain=d.certain and not d.somewhere) for d in below]
     return tuple(sorted(found, key=lambda d: (not d.sure, not d.certain)))
 
 

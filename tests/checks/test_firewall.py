@@ -45,7 +45,7 @@ def match(protocol, field, right):
     return {"match": {"op": "==", "left": {"payload": {"protocol": protocol, "field": field}}, "right": right}}
 
 
-DROP, TCP = {"drop": None}, match("ip", "protocol", "tcp")
+DROP = {"drop": None}
 FROM_DOCKER0 = {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "docker0"}}
 PREFIX = {"prefix": {"addr": "172.17.0.0", "len": 16}}
 CASES = {
@@ -56,6 +56,7 @@ CASES = {
         FAIL,
     ),
     "netdev": (nft({"hook": "ingress", "dev": "docker0"}, [DROP], family="netdev"), FAIL),
+    "netdev-untold": (nft({"hook": "ingress"}, [DROP], family="netdev"), FAIL),  # nft 1.0.6 names no device
     "netdev-elsewhere": (nft({"hook": "ingress", "dev": "eth9"}, [DROP], family="netdev"), PASS),
     "bridge": (nft({"hook": "input"}, [DROP], family="bridge"), FAIL),
     "bridge-answers": (nft({"hook": "postrouting", "policy": "drop"}, family="bridge"), FAIL),
