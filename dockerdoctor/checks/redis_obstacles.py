@@ -20,7 +20,7 @@ COMPOSE_PROJECT = "com.docker.compose.project"
 READS_ONLY = re.compile(r"REPLICA|SLAVE|READ", re.IGNORECASE)
 DNS_CAUSES = ("dns.containers-resolve",)
 # What comes between two containers on one bridge, and between a container and what lies beyond its bridge.
-NEIGHBOURS = ("network.bridge", "network.managed-interfaces", "network.bridge-filter")
+NEIGHBOURS = ("network.bridge", "network.managed-interfaces", "network.bridge-filter", "network.icc")
 BEYOND = (
     "network.ip-forward",
     "network.bridge-address",
@@ -439,7 +439,7 @@ def unreached(client: RedisClient, app: Container, scene: Scene) -> Case | None:
         cause,
         seen,
         fix,
-        because=() if mute else NEIGHBOURS if owner else BEYOND,
+        because=("network.icc",) if mute else NEIGHBOURS if owner else BEYOND,
     )
 
 
