@@ -204,3 +204,36 @@ def test_an_own_network_gets_a_free_name():
     taken = Networks((*NETWORKS.all, replace(APP, name="redis-net")))
     facts = Redis((SERVER,), (), (LOST,)), Containers((WEB, replace(REDIS, name="cache"))), taken
     assert checks.name_not_resolved.decide(*facts).fix[0] == "docker network create redis-net2"
+
+
+def verdict_of(client, containers, networks=NETWORKS):
+    facts = Redis((SERVER,), (), (client,)), Containers(tuple(containers)), networks
+    found = [c for c in vars(checks).values() if isinstance(c, Check) and c.decide(*facts).status is Status.FAIL]
+    return [(c.id, c.decide(*facts)) for c in found]
+
+
+def test_a_paused_redis_is_named_as_such():
+    ((check, found),) = verdict_of(says("timeout"), (WEB, replace(REDIS, state="paused")))
+    assert check == "redis.server-not-running"
+    assert found.fix == ("docker unpause redis",)
+
+
+def test_a_redis_published_on_the_hosts_loopback_alone():
+    published = replace(REDIS, ports=(PortBinding(6379, "tcp", "127.0.0.1", 6379),))
+    client = replace(REFUSED, host="h", addresses=("172.17.0.1",), tried="172.17.0.1")
+    ((check, found),) = verdict_of(client, (WEB, published))
+    assert check == "redis.bind-loopback"
+    assert "say redis instead of h" in found.fix[-1]
+
+
+def test_a_network_without_icc_is_the_cause():
+    mute = replace(APP, options=(("com.docker.network.bridge.enable_icc", "false"),))
+    ((check, found),) = verdict_of(SILENT, (WEB, REDIS), Networks((BRIDGE, mute)))
+    assert (check, found.because) == ("redis.firewalled-timeout", ("network.icc",))
+    assert "docker network disconnect app redis" in found.fix
+
+
+def test_a_container_without_network_leaves_none_first():
+    alone = replace(WEB, network_mode="none", networks=(Attachment("none", "n", ""),))
+    ((_, found),) = verdict_of(LOST, (alone, REDIS))
+    assert found.fix[:2] == ("docker network disconnect none web", "docker network connect app web")

@@ -12,7 +12,7 @@ import pytest
 from dockerdoctor.facts.api import frames
 from dockerdoctor.facts.containers import Attachment, Container, Containers
 from dockerdoctor.facts.listeners import InContainer, Listeners
-from dockerdoctor.facts.redis import Wish, by_the_book, is_server, seeks, wishes
+from dockerdoctor.facts.redis import Wish, by_the_book, is_address, is_server, seeks, wishes
 from dockerdoctor.incontainer.redis import greet, resolve
 
 
@@ -209,3 +209,7 @@ def test_as_a_program(server):
     )
     (said,) = json.loads(done.stdout)
     assert (said["dial"], said["reply"], said["tried"]) == ("ok", "+PONG", "127.0.0.1")
+
+
+def test_a_name_that_ends_in_a_number_is_no_address():
+    assert [is_address(host) for host in ("redis1", "10.0.0.7", "[::1]", "cache-2")] == [False, True, True, False]
