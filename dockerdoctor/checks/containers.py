@@ -25,6 +25,8 @@ FORBIDDEN = re.compile(r"authorization denied|forbidden|not allowed|\b403\b", re
         "storage.read-only",
         "storage.space",
         "storage.inodes",
+        # The questions are asked from threads.
+        "kernel.clone3",
         "network.bridge",
         "network.bridge-address",
         "network.docker-chains",

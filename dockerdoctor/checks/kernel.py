@@ -1,0 +1,114 @@
+"""Whether the kernel gives containers what they need: threads, modules that fit it, limits."""
+
+from __future__ import annotations
+
+from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.facts.kernel import Kernel
+from dockerdoctor.model import Evidence, Finding, Severity
+
+
+@check(
+    "kernel.clone3",
+    title="Containers may start threads: clone3 is allowed, or said not to exist",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/security/seccomp/",
+)
+def clone3(kernel: Kernel) -> Finding:
+    """
+    The C library, since 2.34, falls back from clone3 to clone only where it is told ENOSYS (moby/moby#42680).
+
+    Why it matters: "can't start new thread", "getaddrinfo() thread failed to start", in every new image.
+    How to fix: bring the profile up to date, or do without one of your own.
+    """
+    if not kernel.profile:
+        return skipped("the engine's own profile is in force")
+    if kernel.clone3 != "EPERM":
+        return passed(f"{kernel.profile}: clone3 is {kernel.clone3 or 'not judged'}")
+    return failed(
+        f"{kernel.profile} answers clone3 with EPERM",
+        Evidence(kernel.profile, "clone3: SCMP_ACT_ERRNO, EPERM"),
+        cause="A profile of your own is older than the system call: to a program EPERM means no, and only ENOSYS "
+        "means that it should use the older call.",
+        fix=(
+            f"# in {kernel.profile}: allow clone3 where clone is allowed, else give it errnoRet 38 (ENOSYS)",
+            "# or take seccomp-profile out of the daemon's configuration",
+            "# then: systemctl restart docker",
+        ),
+        impact="restarts dockerd",
+    )
+
+
+@check(
+    "kernel.modules",
+    title="The running kernel's modules are there",
+    severity=Severity.WARNING,
+    docs="https://docs.docker.com/engine/daemon/troubleshoot/",
+)
+def modules(kernel: Kernel) -> Finding:
+    """
+    An upgrade may remove the modules of the kernel that still runs (moby/moby#42107).
+
+    Why it matters: what is not loaded yet cannot be: "failed to add the host <=> sandbox pair interfaces: operation not supported".
+    How to fix: reboot into the new kernel.
+    """
+    # No modules at all is how containers, and kernels in one piece, look.
+    if not kernel.modules:
+        return skipped("this system has no kernel modules on its disk")
+    if kernel.release in kernel.modules:
+        return passed(f"/lib/modules/{kernel.release} is there")
+    return failed(
+        f"the modules of the running kernel, {kernel.release}, are gone; there are those of {', '.join(kernel.modules[:3])}",
+        Evidence("/proc/sys/kernel/osrelease", kernel.release),
+        Evidence("/lib/modules", ", ".join(kernel.modules)),
+        cause="The kernel was upgraded, and the old one still runs: it can load no module any more.",
+        fix=("# reboot, when it suits the containers",),
+    )
+
+
+@check(
+    "kernel.memory-limits",
+    title="The kernel can limit the memory of containers",
+    severity=Severity.WARNING,
+    docs="https://docs.docker.com/engine/containers/resource_constraints/",
+)
+def memory_limits(info: EngineInfo) -> Finding:
+    """
+    Some systems, Raspberry Pi OS among them, start the kernel without the memory controller.
+
+    Why it matters: `--memory` is discarded, and one container can take all of the host's memory.
+    How to fix: turn the controller on in the kernel's command line. That swap cannot be limited is harmless.
+    """
+    wrong = [w for w in info.warnings if "No memory limit support" in w]
+    if not wrong:
+        return passed("GET /info has no complaint about memory limits")
+    return failed(
+        "this kernel cannot limit the memory of containers",
+        Evidence("GET /info warnings", wrong[0].strip()),
+        cause="The memory controller of the control groups is off.",
+        fix=("# add cgroup_enable=memory cgroup_memory=1 to the kernel's command line, and reboot",),
+    )
+
+
+@check(
+    "storage.d-type",
+    title="The data root's file system tells the type of its entries",
+    severity=Severity.WARNING,
+    docs="https://docs.docker.com/engine/storage/drivers/overlayfs-driver/#prerequisites",
+)
+def d_type(info: EngineInfo) -> Finding:
+    """
+    overlay2 needs d_type, which XFS has only if it was made with ftype=1.
+
+    Why it matters: files that were removed come back, and builds fail oddly.
+    How to fix: make the file system anew, and move the data there.
+    """
+    wrong = [w for w in info.warnings if "d_type" in w]
+    if not wrong:
+        return passed("GET /info has no complaint about d_type")
+    return failed(
+        f"{info.root_dir} lies on a file system without d_type",
+        Evidence("GET /info warnings", wrong[0].strip()[:300]),
+        cause="An XFS made with ftype=0 does not tell overlay2 what is a folder and what a removed file.",
+        fix=(f"# make a new file system (mkfs.xfs -n ftype=1), and move {info.root_dir} there",),
+    )

@@ -1,0 +1,60 @@
+"""What containers need of the kernel, and what keeps it from them: its modules, and the filter for system calls."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
+from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.engine import listed, table, texts
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Unmeasured, probe
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The running kernel, /lib/modules, and the profile that every container gets."""
+
+    release: str  # "6.1.0-18-amd64"
+    modules: tuple[str, ...] = ()  # the releases that /lib/modules holds modules for
+    profile: str = ""  # the file that "seccomp-profile" names
+    clone3: str = ""  # what the profile does to clone3(2): "allowed", "ENOSYS", "EPERM"; empty where it cannot be told
+
+
+@probe()
+def kernel(host: Host, endpoint: ChosenEndpoint, config: DaemonJson | None) -> Kernel:
+    """Read, and try nothing."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    given = (config.settings or {}).get("seccomp-profile") if config else None
+    flags = flag_values(config.flags, "seccomp-profile") if config else ()
+    profile = given if isinstance(given, str) else flags[-1] if flags else ""
+    profile = profile if profile.startswith("/") else ""  # "builtin" and "unconfined" are no files
+    try:
+        said = fate(json.loads(host.read(profile)), "clone3") if profile else ""
+    except (OSError, ValueError):
+        said = ""
+    folders = tuple(name for name in host.listdir("/lib/modules") if host.listdir(f"/lib/modules/{name}"))
+    return Kernel(host.text("/proc/sys/kernel/osrelease").strip(), folders, profile, said)
+
+
+ERRORS = {1: "EPERM", 38: "ENOSYS"}
+
+
+def fate(profile: Any, call: str) -> str:
+    """What a profile does to one system call, arguments and capabilities aside (docs: seccomp security profiles)."""
+    profile = table(profile)
+    rules = [table(r) for r in listed(profile.get("syscalls"))]
+    mine = [r for r in rules if call in (*texts(r.get("names")), r.get("name"))]
+    plain = [r for r in mine if not r.get("includes") and not r.get("excludes") and not r.get("args")]
+    # Rules with a condition: a container without capabilities meets those that exclude one.
+    chosen = (plain or [r for r in mine if not r.get("includes")] or [{}])[-1]
+    action = chosen.get("action") or profile.get("defaultAction")
+    if action in {"SCMP_ACT_ALLOW", "SCMP_ACT_LOG"}:
+        return "allowed"
+    if action != "SCMP_ACT_ERRNO":
+        return ""
+    number = chosen.get("errnoRet") if chosen else profile.get("defaultErrnoRet")
+    return ERRORS.get(number if isinstance(number, int) else 1, f"errno {number}")
