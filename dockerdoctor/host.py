@@ -260,6 +260,13 @@ class Host:
         """Whether this user may look for files in a folder."""
         return os.access(self.path(path), os.X_OK)
 
+    def has_acl(self, path: str | Path) -> bool:
+        """Whether more than its mode decides who may use a file (acl(5))."""
+        try:
+            return "system.posix_acl_access" in os.listxattr(self.path(path))
+        except OSError:
+            return False
+
     def is_socket(self, path: str | Path) -> bool:
         """Whether a path, links followed, is a socket."""
         try:

@@ -14,6 +14,7 @@ from dockerdoctor.checks import (
     dns_host,
     dns_paths,
     dns_running,
+    ended,
     endpoint,
     engine,
     engine_socket,
@@ -33,6 +34,7 @@ from dockerdoctor.checks import (
     registry_pulls,
     registry_steps,
     registry_trust,
+    running,
     startup,
     storage,
     unit,
@@ -72,6 +74,8 @@ AREAS: tuple[ModuleType, ...] = (
     registry_pulls,
     registry,
     ports,
+    ended,
+    running,
     redis,
 )
 

@@ -18,9 +18,11 @@ LIMIT = 256 << 10
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """Split into lines without their ends and without passwords; a carriage return within one is kept as it is."""
-    kept = (mask_words(line.strip(" \t\r"))[:SHOWN] for line in text.split("\n"))
-    return tuple(line for line in kept if line)
+    """Split into lines, without passwords; a terminal's carriage returns go, one that a script has in it stays."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if all(line.endswith("\r") for line in lines):
+        lines = [line[:-1] for line in lines]
+    return tuple(mask_words(line.strip(" \t"))[:SHOWN] for line in lines)
 
 
 def tail(
