@@ -37,6 +37,7 @@ from dockerdoctor.checks import (
     running,
     startup,
     storage,
+    storage_mount,
     unit,
 )
 from dockerdoctor.model import Check
@@ -53,6 +54,7 @@ AREAS: tuple[ModuleType, ...] = (
     daemon_values,
     daemon_state,
     storage,
+    storage_mount,
     kernel,
     network,
     links,

@@ -56,4 +56,21 @@ FAULTS = (
         broken="timeout 20 docker run --rm busybox true",
         verify_fix=True,
     ),
+    Fault(
+        "disk-data-root-mount-missing",
+        "storage.mount",
+        # The disk, a tmpfs kept elsewhere too, so that it outlives being unmounted.
+        setup="""
+            mkdir -p /mnt/disk && mount -t tmpfs -o size=300m tmpfs /mnt/disk
+            echo '/mnt/disk /srv/docker none bind,nofail 0 0' >> /etc/fstab
+        """
+        + SMALL.format(options="").replace("mount -t tmpfs -o size=300m tmpfs /srv/docker", "mount /srv/docker"),
+        inject="""
+            systemctl stop docker.socket docker.service
+            umount -l /srv/docker
+            systemctl reset-failed docker.service docker.socket
+            systemctl start docker.socket docker.service""",
+        broken="docker image inspect busybox >/dev/null",
+        verify_fix=True,
+    ),
 )
