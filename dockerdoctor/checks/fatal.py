@@ -267,7 +267,7 @@ SIGNATURES: tuple[Signature, ...] = (
     Signature(
         "network-database",
         r"failed to get bridge network configurations from store|error while populating kmap|"
-        r"libnet controller initialization: (?:file size too small|invalid database|checksum error|version mismatch)|"
+        r"obtaining controller instance: .*(?:file size too small|invalid database|checksum error|version mismatch)|"
         r"conflicts with network \S+ \(\S+\): networks have same bridge name",
         "its database of networks, {root}/network/files/local-kv.db, is damaged",
         "It was not written to its end, most often by a crash or a full disk. Without it dockerd starts afresh; "
