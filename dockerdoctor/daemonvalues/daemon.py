@@ -111,6 +111,9 @@ def drivers(settings: Settings, engine: Engine) -> Iterator[Wrong]:
         if name.strip().lower() == "native.cgroupdriver" and value and value.strip() not in {"cgroupfs", "systemd"}:
             meant = [o for o in texts(settings, "exec-opts") if o != option] or REMOVE
             yield Wrong("exec-opts", f"exec-opts: {value.strip()!r} is neither cgroupfs nor systemd", meant)
+        elif name == "isolation" and engine and engine >= (28,):  # accepted and without effect before
+            meant = [o for o in texts(settings, "exec-opts") if o != option] or REMOVE
+            yield Wrong("exec-opts", "exec-opts: isolation is for Windows", meant)
         elif name.strip().lower() == "native.cgroupdriver" and value.strip() == "systemd":
             parent = settings.get("cgroup-parent")
             if parent and not parent.endswith(".slice"):
