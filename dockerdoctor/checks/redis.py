@@ -10,6 +10,7 @@ from dockerdoctor.checks.redis_obstacles import (
     NAME,
     NEIGHBOURS,
     PORT_CAUSES,
+    SERVER_CAUSES,
     WRITING,
     Case,
     Scene,
@@ -72,7 +73,7 @@ def told(cases: list[Case]) -> Finding:
     title="The Redis that containers want runs",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/reference/cli/docker/container/start/",
-    upstream=PORT_CAUSES,
+    upstream=(*PORT_CAUSES, *SERVER_CAUSES),
 )
 def server_not_running(redis: Redis, containers: Containers, networks: Networks) -> Finding:
     """

@@ -33,6 +33,15 @@ BEYOND = (
     "network.egress",
 )
 PORT_CAUSES = ("ports.in-use-by-host-process", "ports.already-allocated")
+# Why a server's own container does not run, or not for long; each is a check of the containers' area.
+SERVER_CAUSES = tuple(
+    f"containers.{kind}"
+    for kind in (
+        *("command-found", "command-executable", "exec-format", "line-endings", "interpreter", "libraries"),
+        *("network-gone", "mount-kinds", "mount-source", "log-driver", "start-failed"),
+        *("oom-killed", "mount-permission", "read-only", "restart-loop"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -180,6 +189,13 @@ def start(server: Container) -> tuple[str, ...]:
 # -- the stages -------------------------------------------------------------------------------------------------------
 
 
+def causes_of(server: Container) -> tuple[str, ...]:
+    """The checks that may say why a server does not run."""
+    if "already in use" in server.error or "already allocated" in server.error:
+        return PORT_CAUSES
+    return SERVER_CAUSES if server.error or server.oom_killed or server.state == "restarting" else ()
+
+
 def not_running(client: RedisClient, server: Container, scene: Scene) -> Case:
     """Its Redis is a container that does not run."""
     log = scene.log(server)
@@ -200,7 +216,7 @@ def not_running(client: RedisClient, server: Container, scene: Scene) -> Case:
             *(Evidence(f"docker logs {server.name}", line) for line in log[-4:]),
         ),
         (*look, *start(server)),
-        because=PORT_CAUSES if "already in use" in server.error or "already allocated" in server.error else (),
+        because=causes_of(server),
     )
 
 

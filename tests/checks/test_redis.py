@@ -163,6 +163,9 @@ def test_a_port_that_could_not_be_had_is_the_cause():
     found = only("server-not-running", results(LOST, (WEB, replace(STOPPED, error="… bind: address already in use"))))
     assert set(found.because) == set(checks.PORT_CAUSES)
     assert only("server-not-running", results(LOST, (WEB, STOPPED))).because == ()
+    # Why a container restarts over and over is the containers' area to say.
+    looping = only("server-not-running", results(LOST, (WEB, replace(STOPPED, state="restarting"))))
+    assert "containers.restart-loop" in looping.because
 
 
 def test_only_what_concerns_names_outside_follows_from_dns():

@@ -81,6 +81,16 @@ FAULTS = (
         cure=f"docker rm -f redis; {REDIS}; sleep 1",
     ),
     Fault(
+        # It is started over and over: that is the cause, and its client's trouble follows from it.
+        "ctr-restart-loop:redis",
+        check="containers.restart-loop",
+        machine=IMAGES,
+        setup=WELL,
+        broken=ASKS,
+        inject=f"docker rm -f redis; {REDIS.replace('docker run', 'docker run --restart always')} redis-server --appendonly maybe; sleep 3",
+        cure=f"docker rm -f redis; {REDIS}; sleep 1",
+    ),
+    Fault(
         "redis-not-running:stopped",
         check="redis.server-not-running",
         machine=IMAGES,
