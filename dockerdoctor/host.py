@@ -363,6 +363,21 @@ class Host:
         """The name of a process; empty when it is gone."""
         return self.text(f"/proc/{pid}/comm").strip()
 
+    def try_inotify(self) -> str:
+        """Ask for an inotify instance and a watch, and give both back: "ok", or the errno's name."""
+        import ctypes  # noqa: PLC0415 - nobody else needs it
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        instance = libc.inotify_init1(os.O_CLOEXEC)
+        if instance < 0:
+            return errno.errorcode.get(ctypes.get_errno(), "?")
+        try:
+            deleted_itself = 0x400  # IN_DELETE_SELF: what never happens to the root folder
+            watched = libc.inotify_add_watch(instance, b"/", deleted_itself)
+            return "ok" if watched >= 0 else errno.errorcode.get(ctypes.get_errno(), "?")
+        finally:
+            os.close(instance)
+
     # -- sockets ------------------------------------------------------------------------------------------------
 
     def clock(self) -> float:

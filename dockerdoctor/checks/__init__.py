@@ -34,10 +34,12 @@ from dockerdoctor.checks import (
     registry_pulls,
     registry_steps,
     registry_trust,
+    resources,
     running,
     startup,
     storage,
     storage_mount,
+    storage_use,
     unit,
 )
 from dockerdoctor.model import Check
@@ -55,7 +57,9 @@ AREAS: tuple[ModuleType, ...] = (
     daemon_state,
     storage,
     storage_mount,
+    storage_use,
     kernel,
+    resources,
     network,
     links,
     addresses,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from dockerdoctor.checks.ports import strangers
 from dockerdoctor.checks.reach import (
     FILTERING,
     RESTART,
@@ -77,6 +78,8 @@ def missing_ports(
     led = {m[1] for r in rules if (m := re.search(r"--to-destination (\S+)", r.text))}
     let_in = {v.partition("/")[0] for r in rules if r.verdict == "ACCEPT" for c in r.conditions for v in c.values}
     plain = {n.name for n in networks.bridges if not routed(n)}
+    # Where a process of the host took the port meanwhile, dockerd gave it up: that is no flushed rule.
+    taken = {(c.id, b.host_port) for c, b, _ in strangers(containers, listeners)}
     gone = []
     for one in containers.running:
         inner = listeners.within(one)
@@ -85,7 +88,7 @@ def missing_ports(
         if not ends or len(ends) < len(one.networks) or not inner or inner.age < SETTLED:
             continue
         for port in one.ports:
-            if ":" in port.host_ip:
+            if ":" in port.host_ip or (one.id, port.host_port) in taken:
                 continue
             if not {f"{ip}:{port.container_port}" for ip in ends} & led:
                 gone.append((one, f"the rule that leads port {port.host_port} to {one.name} (table nat)"))

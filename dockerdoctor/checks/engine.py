@@ -121,7 +121,7 @@ def _to_reach(endpoint: ChosenEndpoint, outcome: str, exports: Exports | None) -
         *NO_TRY,
         *("engine.reachable", "engine.listening", "engine.started"),
         *("engine.start-limit", "engine.running", "engine.docker-host", "engine.context", "engine.tls"),
-        *("engine.frozen", "engine.containerd"),
+        *("engine.frozen", "engine.containerd", "resources.open-files"),
         *CONFIG_ERRORS,
     ),
 )
@@ -181,7 +181,7 @@ def responsive(
     title="The engine answers what it is asked",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/reference/api/engine/",
-    upstream=("engine.reachable", "engine.responsive", "engine.frozen", "engine.containerd"),
+    upstream=("engine.reachable", "engine.responsive", "engine.frozen", "engine.containerd", "resources.open-files"),
 )
 def api(endpoint: ChosenEndpoint, answers: EngineApi) -> Finding:
     """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import EngineInfo, ask
@@ -146,6 +147,27 @@ def storage(host: Host, endpoint: ChosenEndpoint, info: EngineInfo | None, confi
             continue
         seen.setdefault((found.mount_point, found.device), found)
     return Storage(tuple(seen.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """What containers have said and json-file keeps, without its older files: (container, path, bytes), the biggest first."""
+
+    all: tuple[tuple[str, str, int], ...] = ()
+
+
+@probe()
+def logs(host: Host, storage: Storage, containers: Containers) -> Logs:
+    """Look at the files in the engine's own folder, which is root's."""
+    folder = f"{storage.data_root.path}/containers"
+    if not host.searchable(folder):
+        raise Unmeasured(f"{folder} is closed to {host.user}", how="# run as root")
+    found = []
+    for container in containers.all:
+        path = f"{folder}/{container.id}/{container.id}-json.log"
+        if (status := host.lstat(path)) and status.st_size >= BIG:
+            found.append((container.name, path, status.st_size))
+    return Logs(tuple(sorted(found, key=lambda log: -log[2])))
 
 
 @probe(deadline=DF_TIMEOUT + 1)

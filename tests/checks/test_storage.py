@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 
 from dockerdoctor.checks.storage import inodes, low_space, read_only, size, space
-from dockerdoctor.facts.storage import DiskUsage, Filesystem, Storage
+from dockerdoctor.checks.storage_use import driver, logs
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.storage import DiskUsage, Filesystem, Logs, Storage
 from dockerdoctor.model import Status
+from tests.checks.test_registry import info
 
 GB, MB = 1 << 30, 1 << 20
 WELL = Filesystem(
@@ -15,7 +18,7 @@ WELL = Filesystem(
 RUN = Filesystem(
     "/var/run/docker", "exec root", "default", "/run", "tmpfs", "tmpfs", "", 50 * MB, 40 * MB, 40 * MB, 10**5, 10**5
 )
-PASS, FAIL, UNKNOWN = Status.PASS, Status.FAIL, Status.UNKNOWN
+PASS, FAIL, SKIP, UNKNOWN = Status.PASS, Status.FAIL, Status.SKIP, Status.UNKNOWN
 
 
 def disks(*more, **changes):
@@ -87,3 +90,29 @@ def test_what_frees_nothing_is_not_offered():
 
 def test_size():
     assert [size(n) for n in (0, 2048, 3 << 20, 4 << 30, 5 << 40)] == ["0 B", "2 KB", "3 MB", "4 GB", "5.0 TB"]
+
+
+@pytest.mark.parametrize(
+    ("length", "disk", "status"),
+    [
+        (900 * MB, disks(), PASS),
+        (2 * GB, disks(), FAIL),
+        (100 * MB, disks(size=500 * MB, free=300 * MB), SKIP),  # space is short: named there
+        (900 * MB, disks(size=8 * GB, free=6 * GB), FAIL),
+    ],
+)
+def test_long_logs(length, disk, status):
+    found = logs.decide(disk, Logs((("web", "/var/lib/docker/containers/w/w-json.log", length),)))
+    assert found.status is status
+    # What somebody said is removed by nobody but him.
+    assert all(step.startswith("#") for step in found.fix)
+    assert logs.decide(disks(), Logs()).status is PASS
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "status"),
+    [("overlay2", {}, PASS), ("vfs", {}, FAIL), ("vfs", {"storage-driver": "vfs"}, PASS)],
+)
+def test_driver(name, settings, status):
+    config = DaemonJson("/etc/docker/daemon.json", exists=True, settings=settings)
+    assert driver.decide(info(driver=name), disks(kind="overlay"), config).status is status

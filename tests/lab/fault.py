@@ -133,6 +133,23 @@ def prove(fault: Fault, *, control: bool = True, engine: str = "") -> dict[str, 
     return row
 
 
+def prove_both(first: Fault, second: Fault) -> None:
+    """Break one machine in two ways, on the oldest engine; raise NotProven unless exactly both are the root causes."""
+    faults = [at(fault, engines(fault)[0]) for fault in (first, second)]
+    with Machine.boot(**{key: value for fault in faults for key, value in fault.machine.items()}) as machine:
+        for fault in faults:
+            do(machine, fault.setup)
+        for fault in faults:
+            do(machine, fault.inject)
+        for fault in faults:
+            if not fails(machine, fault):
+                raise NotProven(f"{fault.id} does nothing: `broken` still succeeds")
+        report = examine(machine, first)
+        expected = {check for fault in faults for check in (fault.check, *fault.with_)}
+        if set(report["root_causes"]) != expected:
+            raise NotProven(f"root causes are {report['root_causes']}, not {sorted(expected)}\n{describe(report)}")
+
+
 def prove_healthy(healthy: Healthy, *, engine: str = "") -> dict[str, Any]:
     """Boot it, see that it works, and that the doctor finds no error; note the outcome."""
     healthy = at(healthy, engine or engines(healthy)[0])
