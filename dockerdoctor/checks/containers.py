@@ -15,23 +15,28 @@ from dockerdoctor.model import Evidence, Finding, Severity
 FORBIDDEN = re.compile(r"authorization denied|forbidden|not allowed|\b403\b", re.IGNORECASE)
 
 
+CAUSES = (
+    "engine.containerd",
+    "storage.read-only",
+    "storage.space",
+    "storage.inodes",
+    # The questions are asked from threads.
+    "kernel.clone3",
+    "network.bridge",
+    "network.bridge-address",
+    "network.docker-chains",
+    "network.address-pools",
+)
+# Docker copies the host's: a link in a circle stops every container, an empty file none.
+RESOLV_CONF = "dns.resolv-conf"
+
+
 @check(
     "containers.start",
     title="A container can be started",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/engine/daemon/troubleshoot/",
-    upstream=(
-        "engine.containerd",
-        "storage.read-only",
-        "storage.space",
-        "storage.inodes",
-        # The questions are asked from threads.
-        "kernel.clone3",
-        "network.bridge",
-        "network.bridge-address",
-        "network.docker-chains",
-        "network.address-pools",
-    ),
+    upstream=(*CAUSES, RESOLV_CONF),
 )
 def start(inside: Inside, process: DaemonProcess | None) -> Finding:
     """
@@ -62,4 +67,5 @@ def start(inside: Inside, process: DaemonProcess | None) -> Finding:
         *lines,
         cause="The engine answers, but fails to start a container from nothing but the host's own Python.",
         fix=("# the daemon's own words, which may say more:", "journalctl -u docker.service -n 50 --no-pager"),
+        because=(RESOLV_CONF,) if "resolv.conf" in message else CAUSES,
     )
