@@ -60,6 +60,11 @@ class Proxy:
     has_scheme: bool = True
 
     @property
+    def socks(self) -> bool:
+        """Whether it is asked for connections, and not for pages."""
+        return self.scheme.startswith("socks")
+
+    @property
     def masked(self) -> str:
         """The URL without its password."""
         user = self.userinfo.partition(":")[0]
@@ -299,7 +304,9 @@ def _connection(
         if proxy:
             if proxy.scheme == "https":
                 sock = _shake(sock, proxy.host, None, "proxy", end)
-            if parts.scheme == "https":
+            if proxy.socks:
+                _socks(sock, proxy, host, port, end)
+            elif parts.scheme == "https":
                 _tunnel(sock, proxy, host, port, end)
         if parts.scheme == "https":
             sock = _shake(sock, host, trust, "tls", end)
@@ -317,6 +324,43 @@ def _tunnel(sock: socket.socket, proxy: Proxy, host: str, port: int, end: float)
         raise _Layered("proxy", f"answers HTTP {status}", status=status, headers=headers, body=body)
 
 
+# Where the proxy itself is well, and did not get through to whom it was to connect to (RFC 1928, section 6).
+SOCKS_BEYOND = {3: "ENETUNREACH", 4: "EHOSTUNREACH", 5: "ECONNREFUSED", 6: "timeout"}
+
+
+def _socks(sock: socket.socket, proxy: Proxy, host: str, port: int, end: float) -> None:
+    """Ask a SOCKS proxy for a connection, the name unresolved, as Go does (RFC 1928, RFC 1929)."""
+
+    def say(words: bytes, wanted: int) -> bytes:
+        sock.settimeout(_remaining(end))
+        sock.sendall(words)
+        answer = b""
+        while len(answer) < wanted and (more := sock.recv(wanted - len(answer))):
+            answer += more
+        if len(answer) < wanted or answer[:1] not in {b"\5", b"\1"}:
+            raise _Layered("proxy", "not SOCKS" if answer else "closed")
+        return answer
+
+    user, password = (unquote(part).encode()[:255] for part in proxy.userinfo.partition(":")[::2])
+    name = host.encode("idna")[:255]
+    try:
+        method = say(b"\5\2\0\2" if user else b"\5\1\0", 2)[1]
+        if method == 2 and say(b"\1" + bytes([len(user)]) + user + bytes([len(password)]) + password, 2)[1]:
+            raise _Layered("proxy", "refuses the password", status=407)
+        if method not in {0, 2}:
+            raise _Layered("proxy", "wants a user name and a password", status=407)
+        said = say(b"\5\1\0\3" + bytes([len(name)]) + name + port.to_bytes(2, "big"), 4)
+        if said[1]:
+            beyond = SOCKS_BEYOND.get(said[1])
+            raise _Layered("connect", beyond) if beyond else _Layered("proxy", f"says no (SOCKS {said[1]})", status=503)
+        # The address that it connected from, of no interest: IPv4, a name with its length, IPv6.
+        length = {1: 4, 4: 16}.get(said[3]) or sock.recv(1)[0]
+        sock.recv(length + 2)
+    except OSError as no:
+        name_of = failure_name(no)
+        raise _Layered("proxy", "silent" if name_of == "timeout" else name_of) from None
+
+
 def _proxy_headers(proxy: Proxy) -> dict[str, str]:
     return {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
 
@@ -328,7 +372,7 @@ def _http(
     target = parts.path or "/"
     if parts.query:
         target += f"?{parts.query}"
-    plain_proxy = proxy is not None and parts.scheme == "http"
+    plain_proxy = proxy is not None and not proxy.socks and parts.scheme == "http"
     if proxy and plain_proxy:
         target, headers = url, {**headers, **_proxy_headers(proxy)}
     status, kept, body = _exchange(sock, method, target, parts.netloc, headers, "http", end, limit)

@@ -1,5 +1,6 @@
 """Go's rules for proxies, and how far a question comes."""
 
+import contextlib
 import socket
 import threading
 
@@ -122,3 +123,45 @@ def test_silence_ends():
     server = socket.create_server(("127.0.0.1", 0))
     got = ask(f"http://127.0.0.1:{server.getsockname()[1]}/v2/", patience=0.2)
     assert got.outcome == "silent"
+
+
+def socks(answers, page=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"):
+    """A SOCKS proxy for one client, that is the server behind it too."""
+    server = socket.create_server(("127.0.0.1", 0))
+    asked = []
+
+    def serve():
+        client, _ = server.accept()
+        with client, contextlib.suppress(OSError):
+            for answer in answers:
+                asked.append(client.recv(300))
+                client.sendall(answer)
+            asked.append(client.recv(300))
+            client.sendall(page)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return Proxy("socks5", "127.0.0.1", server.getsockname()[1]), asked
+
+
+CONNECTED = b"\5\0\0\1" + b"\0" * 6
+
+
+@pytest.mark.parametrize(
+    ("answers", "layer", "outcome", "status"),
+    [
+        ((b"\5\0", CONNECTED), "http", "ok", 200),
+        ((b"\5\xff",), "proxy", "wants a user name and a password", 407),
+        ((b"\5\0", b"\5\5\0\1" + b"\0" * 6), "connect", "ECONNREFUSED", 0),
+        ((b"\5\0", b"\5\2\0\1" + b"\0" * 6), "proxy", "says no (SOCKS 2)", 503),
+        ((b"HT",), "proxy", "not SOCKS", 0),
+    ],
+)
+def test_a_socks_proxy_is_asked_for_a_connection(answers, layer, outcome, status):
+    proxy, asked = socks(answers)
+    said = ask("http://reg.test:5000/v2/", proxy, patience=2.0)
+    assert (said.layer, said.outcome, said.status) == (layer, outcome, status)
+    assert asked[0] == b"\5\1\0"
+    if said.answered:
+        # The name is the proxy's to resolve, and the page is asked for as of the server itself.
+        assert asked[1] == b"\5\1\0\3\x08reg.test\x13\x88"
+        assert asked[2].startswith(b"GET /v2/ HTTP/1.1")

@@ -14,7 +14,7 @@ from dockerdoctor.facts.inside import Exchange, Inside
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting
 from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Registries, Registry
 from dockerdoctor.model import Evidence, Finding, Severity
-from dockerdoctor.web import parse_proxy, split_port
+from dockerdoctor.web import DEFAULT_PORTS, bypasses, parse_proxy, split_port
 
 DAEMON = "https://docs.docker.com/engine/daemon/proxy/"
 CLIENT = "https://docs.docker.com/engine/cli/proxy/"
@@ -100,7 +100,8 @@ def _daemon_matters(settings: ProxySettings, trial: Trial, registries: Registrie
     """Whether the daemon's use of a proxy is what keeps it from a registry."""
     if not any(s.value == trial.value for s in settings.in_daemon.values()):
         return False
-    return registries is None or any(r.asked.layer == "proxy" for r in registries.sick)
+    # A plain question that is not answered has come as far as HTTP.
+    return registries is None or any(r.asked.layer == "proxy" or r.asked.via == trial.value for r in registries.sick)
 
 
 # -- files for the daemon ---------------------------------------------------------------------------------------------
@@ -397,14 +398,14 @@ def dead(
     """
     if not trials.all:
         return skipped("no proxy is set for the daemon, its containers or ./Dockerfile")
-    for trial in (t for t in trials.all if t.dead):
+    for trial in (t for t in trials.all if t.dead or t.mute):
         users: tuple[Setting, ...] = ()
         if _daemon_matters(settings, trial, registries):
             users += tuple(s for s in settings.in_daemon.values() if s.value == trial.value)
         # A name that the host does not know may be a container's, on the containers' own network.
         known_inside = _reached(inside, trial)
         by_name = bool(trial.asked and trial.asked.outcome.startswith("EAI"))
-        if not trial.loopback and not known_inside and not (by_name and inside is None):
+        if not trial.mute and not trial.loopback and not known_inside and not (by_name and inside is None):
             users += _in_containers(settings, trial)
         if users:
             return _dead(settings, trial, users, registries, units)
@@ -429,7 +430,9 @@ def _dead(
             fix.append(
                 f"# set {user.name} to this network's proxy, or take it out, in {unit.source if unit else user.source}"
             )
-    if outside:
+    if trial.mute:
+        cause = f"What listens at {trial.host}:{trial.port} does not speak HTTP: it is no proxy of this kind."
+    elif outside:
         cause = f"Nothing answers at {trial.host}:{trial.port}, and {outside[0].host_port} can be reached without it."
     else:
         cause = f"Nothing answers at {trial.host}:{trial.port}: the proxy is down, has moved, or belongs to another network."
@@ -595,6 +598,53 @@ def https_missing(settings: ProxySettings, registries: Registries, units: Units 
     )
 
 
+def _kept_direct(settings: ProxySettings, registry: Registry) -> tuple[str, ...]:
+    """The entries of the daemon's NO_PROXY for which a registry is asked directly, though a proxy is set for it."""
+    parts = urlsplit(registry.asked.url)
+    no_proxy = settings.in_daemon.get("NO_PROXY")
+    if registry.asked.via or not no_proxy or f"{parts.scheme}_PROXY".upper() not in settings.in_daemon:
+        return ()
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+    return tuple(e for e in no_proxy.value.split(",") if bypasses(e, host, port))
+
+
+@check(
+    "proxy.no-proxy-too-wide",
+    title="Registries that only the proxy reaches are not asked directly",
+    severity=Severity.ERROR,
+    docs=DAEMON,
+    upstream=UNIT,
+)
+def no_proxy_too_wide(settings: ProxySettings, registries: Registries, units: Units | None) -> Finding:
+    """
+    What NO_PROXY matches is asked directly: "*" is everything, and a CIDR every address in it.
+
+    Why it matters: a proxy is set, `docker info` shows it, and pulls time out all the same.
+    How to fix: take out of NO_PROXY what only the proxy reaches.
+    """
+    if "NO_PROXY" not in settings.in_daemon:
+        return skipped("the daemon has no NO_PROXY")
+    wrong = [(r, entries) for r in registries.sick if r.around and (entries := _kept_direct(settings, r))]
+    if not wrong:
+        return passed("NO_PROXY keeps the proxy from no registry that needs it")
+    first, entries = wrong[0]
+    now, unit = settings.in_daemon["NO_PROXY"], settings.daemon_source("NO_PROXY")
+    rest = ",".join(e for e in now.value.split(",") if e not in entries) or "localhost,127.0.0.1"
+    if unit:
+        edit = f"sed -i -E '{unit.line}s#(no_proxy=)[^\" ]*#\\1{rest.replace('%', '%%')}#I' {unit.path}"
+    else:
+        edit = f"# set NO_PROXY to {rest} in {now.source}"
+    return failed(
+        f"{first.host_port} {first.asked.words}; NO_PROXY={now.value} keeps it from the proxy, through which it answers",
+        Evidence(unit.source if unit else now.source, f"NO_PROXY={now.value}"),
+        seen(first.asked),
+        *([seen(first.around)] if first.around else []),
+        cause=f"“{', '.join(entries)}” in the daemon's NO_PROXY matches {first.host_port}, which cannot be reached directly.",
+        fix=(edit, *_restart(units)),
+        impact=RESTARTS,
+    )
+
+
 @check(
     "proxy.daemon-missing",
     title="The daemon has a proxy if it needs one",
@@ -609,7 +659,7 @@ def daemon_missing(settings: ProxySettings, registries: Registries, units: Units
     Why it matters: curl works and every pull times out.
     How to fix: set the proxy in a drop-in of docker.service and restart it.
     """
-    wrong = [r for r in registries.sick if r.around]
+    wrong = [r for r in registries.sick if r.around and not _kept_direct(settings, r)]
     if not wrong:
         return passed("the daemon needs no other proxy than it has")
     first = wrong[0]

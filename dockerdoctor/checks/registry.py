@@ -19,7 +19,13 @@ RELOAD = "systemctl reload docker"
 CLOCK_TOLERANCE = 3600.0
 # What can keep the daemon's question from getting to the registry at all.
 PROXIES = ("proxy.url", "proxy.tls-scheme", "proxy.dead", "proxy.credentials", "proxy.no-proxy")
-MISSING_PROXY = ("proxy.daemon-missing", "proxy.https-missing", "proxy.unit-in-force", "proxy.unit-percent")
+MISSING_PROXY = (
+    "proxy.daemon-missing",
+    "proxy.no-proxy-too-wide",
+    "proxy.https-missing",
+    "proxy.unit-in-force",
+    "proxy.unit-percent",
+)
 OWN = (
     "registry.clock",
     "registry.certs-d",

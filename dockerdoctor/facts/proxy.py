@@ -106,6 +106,7 @@ class Trial:
     plainly: Attempt | None = None  # over plain HTTP, where it is set with https:// and failed
     credentials: bool = False  # whether it was asked with a user name
     secret_hidden: bool = False  # it has a password that could not be read, so that 407 says nothing
+    speaks: bool | None = None  # where it accepted a question and kept silent: whether it answers any HTTP at all
     at_gateway: str = ""  # for loopback ones: what a connection to the bridge's gateway came to: "172.17.0.1:3128 ok"
 
     @property
@@ -121,6 +122,11 @@ class Trial:
             bool(asked and asked.layer == "proxy" and not asked.status and asked.outcome != "silent")
             and not self.not_tls
         )
+
+    @property
+    def mute(self) -> bool:
+        """Whether something accepts connections there that is no proxy: a proxy answers a bad question at once."""
+        return self.speaks is False
 
     @property
     def not_tls(self) -> bool:
@@ -423,7 +429,11 @@ def _in_force(raw: str, setting: UnitSetting, daemon: Mapping[str, str], *, seen
     return has == raw or (_address(has) == _address(raw) and "@" not in has)
 
 
-@probe(deadline=PATIENCE + 1)
+# A proxy answers a bad question at once, however slow the servers behind it are.
+MANNERS = 1.0  # seconds
+
+
+@probe(deadline=PATIENCE + MANNERS + 1)
 def proxy_trials(
     host: Host,
     endpoint: ChosenEndpoint,
@@ -443,7 +453,7 @@ def proxy_trials(
     gateway = next((g for n in (networks.all if networks else ()) if n.name == "bridge" for g in n.gateways), "")
     values = list(dict.fromkeys(raw))
     hidden = hidden_secrets(info, raw_daemon(host, process, info, config)[0])
-    tried = at_once([partial(try_proxy, host, v, gateway, hidden=v in hidden) for v in values], PATIENCE)
+    tried = at_once([partial(try_proxy, host, v, gateway, hidden=v in hidden) for v in values], PATIENCE + MANNERS)
     return ProxyTrials(
         tuple(
             done or Trial(mask_url(v), asked=Attempt("", mask_url(v), "proxy", "timeout"))
@@ -464,6 +474,10 @@ def try_proxy(host: Host, value: str, gateway: str = "", *, hidden: bool = False
         plainly = ask(target, Proxy("http", proxy.host, proxy.port, proxy.userinfo), patience=PATIENCE - 0.2)
         if plainly.layer != "proxy":
             plainly = Attempt(plainly.url, plainly.via, "proxy", "ok", 200)
+    speaks = None
+    if asked.outcome == "silent" and proxy.scheme == "http":
+        reply = host.exchange(proxy.host, proxy.port, b"GET / HTTP/1.0\r\n\r\n", MANNERS)
+        speaks = isinstance(reply, bytes) and reply.startswith(b"HTTP/")
     at_gateway = ""
     if gateway and is_loopback_host(proxy.host):
         at_gateway = f"{gateway}:{proxy.port} {host.dial(gateway, proxy.port, 1.0).outcome}"
@@ -478,5 +492,6 @@ def try_proxy(host: Host, value: str, gateway: str = "", *, hidden: bool = False
         plainly,
         bool(proxy.userinfo),
         hidden,
+        speaks,
         at_gateway,
     )

@@ -178,6 +178,10 @@ def test_the_scheme_is_rewritten_and_no_password_shown():
         (client(), ProxyTrials((trial(layer="proxy", outcome="ECONNREFUSED", status=0, host="127.0.0.1"),)), WELL, None, PASS),
         # It lives and waits for a slow server.
         (daemon(), ProxyTrials((trial(layer="proxy", outcome="silent", status=0),)), through(outcome="silent"), None, PASS),
+        # What accepts connections and speaks no HTTP is no proxy.
+        (daemon(), ProxyTrials((trial(layer="proxy", outcome="silent", status=0, speaks=False),)), through(outcome="silent"), None, FAIL),
+        (daemon(), ProxyTrials((trial(layer="proxy", outcome="silent", status=0, speaks=False),)), WELL, None, PASS),
+        (daemon(), ProxyTrials((trial(layer="proxy", outcome="silent", status=0, speaks=True),)), through(outcome="silent"), None, PASS),
         # The shell's own proxy is none of Docker's.
         (ProxySettings(shell=(Setting("http_proxy", P, "shell"),)), NONE, WELL, None, SKIP),
     ],
@@ -258,6 +262,25 @@ SHELL = "http_proxy in environment of root"
 def test_missing(settings, registries, https_missing, daemon_missing):
     assert proxy.https_missing.decide(settings, registries, UNITS).status is https_missing
     assert proxy.daemon_missing.decide(settings, registries, UNITS).status is daemon_missing
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "fix"),
+    [
+        ("*", "http://10.0.0.5:5000/v2/", "\\1localhost,127.0.0.1#I"),
+        ("localhost,10.0.0.0/8,.corp", "http://10.0.0.5:5000/v2/", "\\1localhost,.corp#I"),
+        ("reg.test", "https://reg.test/v2/", "\\1localhost,127.0.0.1#I"),
+        ("localhost", "https://reg.test/v2/", ""),
+    ],
+)
+def test_a_no_proxy_that_covers_too_much(no_proxy, url, fix):
+    settings = daemon(("HTTP_PROXY", P), ("HTTPS_PROXY", P), ("NO_PROXY", no_proxy))
+    found = proxy.no_proxy_too_wide.decide(settings, around(OWN, url=url), UNITS)
+    assert found.status is (FAIL if fix else PASS)
+    # One of the two says so, never both.
+    assert proxy.daemon_missing.decide(settings, around(OWN, url=url), UNITS).status is (PASS if fix else FAIL)
+    assert not fix or fix in found.fix[0]
+    assert proxy.no_proxy_too_wide.decide(daemon(), around(OWN, url=url), UNITS).status is SKIP
 
 
 def test_a_masked_password_is_never_written():
