@@ -74,7 +74,9 @@ def causes_of(registry: Registry) -> tuple[str, ...]:
         return ("registry.ipv6",)
     if registry.token and not registry.token.answered:
         return ("registry.token-server",)
-    if asked.layer == "proxy" or (asked.via and registry.direct and _fine(registry.direct)):
+    # No answer to a plain question may be the proxy's silence as well as the registry's.
+    silent = asked.via and not asked.status and asked.layer == "http"
+    if asked.layer == "proxy" or silent or (asked.via and registry.direct and _fine(registry.direct)):
         return PROXIES
     if registry.around:
         return MISSING_PROXY
