@@ -125,6 +125,44 @@ def network_changed(m: Machine) -> None:
 
 
 FAULTS = (
+    Fault(
+        "dns-daemon-json-dead-server:flag",
+        "dns.server-dead",
+        # Debian's unit reads this file.
+        lambda m: (
+            unreachable(m, DEAD),
+            m.run(f"echo 'DOCKER_OPTS=\"--dns {DEAD}\"' >/etc/default/docker; systemctl restart docker"),
+        ),
+        RESOLVES,
+        machine=KNOWN,
+        verify_fix=True,
+        engines=("20.10",),
+    ),
+    Fault(
+        "dns-forward-firewall-blocks-resolver:reject",
+        "dns.forward-firewall",
+        "for p in udp tcp; do iptables -I FORWARD -p $p --dport 53 -j REJECT; done",
+        RESOLVES,
+        machine=KNOWN,
+        verify_fix=True,
+    ),
+    Fault(
+        "dns-daemon-side-lookup:own-firewall",
+        "dns.host-firewall",
+        "iptables -I OUTPUT -p udp --dport 53 -m owner --uid-owner 0 -j DROP",
+        f"timeout 6 getent hosts {NAME}",
+        machine=KNOWN,
+        verify_fix=True,
+    ),
+    Fault(
+        # No container can be started, since Docker copies the file.
+        "dns-broken-resolvconf-symlink:circle",
+        "dns.resolv-conf",
+        "ln -sf resolv.conf /etc/resolv.conf",
+        RESOLVES,
+        machine=KNOWN,
+        cure="rm /etc/resolv.conf; echo nameserver {gateway} >/etc/resolv.conf",
+    ),
     Fault("dns-daemon-json-dead-server:silent", "dns.server-dead", dead_server, RESOLVES, machine=KNOWN, cure=FIX_DNS),
     Fault(
         "dns-daemon-json-dead-server:no-nameserver",

@@ -199,6 +199,22 @@ FAULTS = (
         verify_fix=True,
     ),
     Fault(
+        # A nameserver's port: it accepts the connection, and waits for something else.
+        "proxy-dead:no-proxy",
+        "proxy.dead",
+        inject=drop_in(**everywhere("http://{gateway}:53")),
+        broken=PULL_HUB,
+        cure=f"rm {DROP_IN}; {RESTART}",
+    ),
+    Fault(
+        "proxy-daemon-not-set:no-proxy",
+        "proxy.no-proxy-too-wide",
+        setup=behind_proxy,
+        inject=drop_in(HTTP_PROXY=PROXY, HTTPS_PROXY=PROXY, NO_PROXY="localhost,10.0.0.0/8"),
+        broken=PULL_HUB,
+        verify_fix=True,
+    ),
+    Fault(
         "proxy-dead:containers",
         "proxy.dead",
         setup=behind_proxy,

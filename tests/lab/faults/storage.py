@@ -14,7 +14,27 @@ SMALL = """
 """
 WRITES = "timeout 20 docker run --rm busybox dd if=/dev/zero of=/file bs=1M count=20"
 
+LOG = "$(docker inspect -f '{{.LogPath}}' chatty)"
+
 FAULTS = (
+    Fault(
+        "disk-json-logs",
+        "storage.logs",
+        severity="warning",
+        setup="docker run -d --name chatty --stop-signal KILL busybox sleep 1000",
+        # A file with a hole: it takes no space, and has the length of one that does.
+        inject=f"truncate --size 1200M {LOG}",
+        broken=f"test $(stat -c %s {LOG}) -lt 100000000",
+        cure=f"truncate --size 0 {LOG}",
+    ),
+    Fault(
+        "disk-overlay-on-overlay-vfs",
+        "storage.driver",
+        severity="warning",
+        # The machine's own tree is an overlay.
+        inject="""sed -i '1s|.*|{ "data-root": "/srv/docker",|' /etc/docker/daemon.json; systemctl restart docker""",
+        broken="docker info -f '{{.Driver}}' | grep overlay2",
+    ),
     Fault(
         "disk-full-data-root",
         "storage.space",
