@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dockerdoctor.examine import check, failed, passed, skipped
-from dockerdoctor.facts.resources import Inotify, OpenFiles
+from dockerdoctor.facts.resources import Holder, Inotify, OpenFiles
 from dockerdoctor.model import Evidence, Finding, Severity
 
 # So near to its limit the next connection or the next log file is refused.
@@ -12,6 +12,14 @@ FULL = 0.95
 ENDLESS = 1 << 20
 BUSY, SETTLED = 0.9, 5.0
 ULIMITS = "https://docs.docker.com/reference/cli/dockerd/#default-ulimits"
+
+
+def _raised(holder: Holder) -> str:
+    more = max(4 * holder.limit, 65536)
+    # The soft limit alone, as far as the hard one lets it: that is no loss for anybody.
+    room = holder.hard == 0 or holder.hard > holder.limit
+    value = f"{min(more, holder.hard or more)}:" if room else f"{more}:{more}"
+    return f"prlimit --pid {holder.pid} --nofile={value}"
 
 
 @check(
@@ -42,7 +50,7 @@ def open_files(files: OpenFiles) -> Finding:
         *(Evidence(f"/proc/{h.pid}/fd, /proc/{h.pid}/limits", f"{h.open} open, limit {h.limit}") for h in full),
         cause=f"The kernel refuses {first.name} another file or connection (EMFILE).",
         fix=(
-            *(f"prlimit --pid {h.pid} --nofile={max(4 * h.limit, 65536)}:{max(4 * h.limit, 65536)}" for h in full),
+            *map(_raised, full),
             f"# so that it lasts: {lasting}; if the number goes on growing, something leaks them",
         ),
     )

@@ -24,6 +24,7 @@ class Holder:
     pid: int
     open: int
     limit: int  # the soft one
+    hard: int = 0  # up to which the soft one may be raised; 0: without end
     age: float = 0.0  # seconds since its start
     busy: float = 0.0  # share of one processor since then
 
@@ -59,7 +60,7 @@ def open_files(
 
 
 def _holder(host: Host, name: str, pid: int) -> Holder | None:
-    limit = re.search(r"^Max open files\s+(\d+)", host.text(f"/proc/{pid}/limits"), re.MULTILINE)
+    limit = re.search(r"^Max open files\s+(\d+)\s+(\d+|unlimited)", host.text(f"/proc/{pid}/limits"), re.MULTILINE)
     if not limit:
         return None
     fields = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()
@@ -68,7 +69,16 @@ def _holder(host: Host, name: str, pid: int) -> Holder | None:
     if len(fields) > 19:
         age = max(0.0, up - int(fields[19]) / TICKS)
         busy = (int(fields[11]) + int(fields[12])) / TICKS / age if age else 0.0
-    return Holder(name, pid, len(host.listdir(f"/proc/{pid}/fd")), int(limit.group(1)), round(age, 1), round(busy, 2))
+    soft, hard = limit.group(1), limit.group(2)
+    return Holder(
+        name,
+        pid,
+        len(host.listdir(f"/proc/{pid}/fd")),
+        int(soft),
+        int(hard) if hard.isdigit() else 0,
+        round(age, 1),
+        round(busy, 2),
+    )
 
 
 @probe()

@@ -203,7 +203,7 @@ FAULTS = (
         "proxy-dead:no-proxy",
         "proxy.dead",
         inject=drop_in(**everywhere("http://{gateway}:53")),
-        broken=PULL_HUB,
+        broken=PULL_HUB.replace("timeout 40", "timeout 6"),
         cure=f"rm {DROP_IN}; {RESTART}",
     ),
     Fault(
