@@ -9,7 +9,7 @@ PAIRS = (
     ("net-masquerade-missing", "res-oom-killed"),
     ("net-mtu-blackhole:nft", "net-network-not-found"),
     ("dns-daemon-json-dead-server:silent", "ctr-restart-loop"),
-    ("dns-daemon-json-dead-server:refused", "redis-auth-required"),
+    ("dns-daemon-side-lookup:refused", "redis-auth-required"),
     ("dns-daemon-side-lookup:silent", "disk-bind-mount-permission"),
     ("daemon-json-syntax:still-running", "ctr-restart-loop:given-up"),
     ("daemon-json-hosts-conflict:still-running", "net-ip-forward-off"),
