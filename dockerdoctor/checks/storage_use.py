@@ -54,6 +54,8 @@ def logs(storage: Storage, logs: Logs) -> Finding:
     title="Images' layers are shared, not copied",
     severity=Severity.WARNING,
     docs="https://docs.docker.com/engine/storage/drivers/vfs-driver/",
+    # What lies below is then not what was meant to.
+    upstream=("storage.mount",),
 )
 def driver(info: EngineInfo, storage: Storage | None, config: DaemonJson | None) -> Finding:
     """
