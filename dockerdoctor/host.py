@@ -33,6 +33,7 @@ MAX_FILE_BYTES = 4 << 20
 CHUNK = 64 << 10
 # A list of a thousand containers is two megabytes.
 MAX_BODY_BYTES = 32 << 20
+USER_HZ = 100  # ticks of /proc in a second, on Linux
 MISSING_COMMAND = 127  # as sh(1) says it
 TIMED_OUT = 124  # as timeout(1) says it
 # Ctrl-C, kill, and a closed terminal or a lost ssh session.
@@ -362,6 +363,16 @@ class Host:
     def comm(self, pid: int) -> str:
         """The name of a process; empty when it is gone."""
         return self.text(f"/proc/{pid}/comm").strip()
+
+    def process_stat(self, pid: int) -> tuple[str, ...]:
+        """Fields of /proc/PID/stat from the third, its state, on (proc_pid_stat(5)); empty when it is gone."""
+        # Its name, the second, is in brackets and may hold anything.
+        return tuple(self.text(f"/proc/{pid}/stat").rpartition(")")[2].split())
+
+    def age(self, pid: int) -> float:
+        """Seconds since a process was started; 0 when it is gone."""
+        fields, uptime = self.process_stat(pid), self.text("/proc/uptime").split()
+        return max(0.0, float(uptime[0]) - int(fields[19]) / USER_HZ) if len(fields) > 19 and uptime else 0.0
 
     def try_inotify(self) -> str:
         """Ask for an inotify instance and a watch, and give both back: "ok", or the errno's name."""

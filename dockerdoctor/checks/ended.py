@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dockerdoctor.checks.ended_starts import gone
 from dockerdoctor.checks.ended_words import SURROUNDINGS, case_of
-from dockerdoctor.checks.endings import COMPOSE_SERVICE, Case, Scene, anew, trouble
+from dockerdoctor.checks.endings import (
+    COMPOSE_SERVICE,
+    END_CAUSES,
+    PROGRAM_CAUSES,
+    START_CAUSES,
+    Case,
+    Scene,
+    anew,
+    trouble,
+)
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers, Networks
 from dockerdoctor.facts.endings import Endings
@@ -35,11 +46,17 @@ def scene(
     )
 
 
+@lru_cache(maxsize=4)
+def cases_in(place: Scene) -> tuple[Case, ...]:
+    """Find why each container does not run, once for all the checks that ask."""
+    return tuple(case for c in place.containers.all if (case := case_of(c, place)))
+
+
 def judge(kind: str, place: Scene, good: str) -> Finding:
     """Fail when a container does not run for this kind of reason."""
     if not place.containers.all:
         return skipped("there are no containers")
-    mine = [case for c in place.containers.all if (case := case_of(c, place)) and case.kind == kind]
+    mine = [case for case in cases_in(place) if case.kind == kind]
     return told(mine) if mine else passed(good)
 
 
@@ -279,22 +296,7 @@ def read_only(containers: Containers, endings: Endings, networks: Networks | Non
     title="Containers that keep restarting do not wait for another one",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/compose/how-tos/startup-order/",
-    upstream=(
-        "containers.command-found",
-        "containers.command-executable",
-        "containers.exec-format",
-        "containers.line-endings",
-        "containers.interpreter",
-        "containers.libraries",
-        "containers.network-gone",
-        "containers.mount-kinds",
-        "containers.mount-source",
-        "containers.log-driver",
-        "containers.start-failed",
-        "containers.oom-killed",
-        "containers.mount-permission",
-        "containers.read-only",
-    ),
+    upstream=(*PROGRAM_CAUSES, *START_CAUSES, *END_CAUSES),
 )
 def dependency(containers: Containers, endings: Endings, networks: Networks | None) -> Finding:
     """
@@ -328,16 +330,9 @@ def foreground(containers: Containers, endings: Endings, networks: Networks | No
     severity=Severity.ERROR,
     docs=START,
     upstream=(
-        "containers.command-found",
-        "containers.command-executable",
-        "containers.exec-format",
-        "containers.line-endings",
-        "containers.interpreter",
-        "containers.libraries",
-        "containers.oom-killed",
+        *PROGRAM_CAUSES,
+        *END_CAUSES,
         "containers.pids-limit",
-        "containers.mount-permission",
-        "containers.read-only",
         "containers.dependency",
         "containers.foreground",
         *SURROUNDINGS,

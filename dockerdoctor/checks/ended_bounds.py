@@ -19,7 +19,7 @@ from dockerdoctor.checks.endings import (
     words,
 )
 from dockerdoctor.facts.containers import Container
-from dockerdoctor.facts.endings import Denied, Ending, kept
+from dockerdoctor.facts.endings import PATH, Denied, Ending, kept
 from dockerdoctor.facts.listeners import seconds_since
 from dockerdoctor.model import Evidence
 
@@ -30,7 +30,6 @@ NO_FORK = re.compile(
     re.IGNORECASE,
 )
 READ_ONLY = re.compile(r"read-only file system|EROFS", re.IGNORECASE)
-PATHS = re.compile(r"(?<![\w.])/[^\s:'\"`,;()\[\]]+")
 # Folders that are not one container's to have: their owner stays who it is.
 SYSTEM = frozenset({"/", "/etc", "/usr", "/var", "/home", "/root", "/dev", "/run", "/var/run", "/proc", "/sys", "/opt"})
 
@@ -147,7 +146,7 @@ def unwritable(container: Container, ending: Ending, how: Trouble, _: Scene) -> 
     given = container.details
     if not said or not given:
         return None
-    path = next(iter(PATHS.findall(said)), "")
+    path = next(iter(PATH.findall(said)), "")
     mount = given.mount_of(path) if path else None
     if mount and not mount.writable:
         cause = f"{mount.source} is mounted at {mount.destination} read-only (:ro)."

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
-from dockerdoctor.checks.ended_starts import no_right
+from dockerdoctor.checks.ended_bounds import NO_RIGHT
+from dockerdoctor.checks.ended_starts import FORMAT, no_right
 from dockerdoctor.checks.endings import (
     Case,
     Scene,
@@ -19,14 +20,12 @@ from dockerdoctor.checks.endings import (
     words,
 )
 from dockerdoctor.facts.containers import Container
-from dockerdoctor.facts.endings import Ending
+from dockerdoctor.facts.endings import PATH, Ending
 from dockerdoctor.facts.program import Program
 from dockerdoctor.model import Evidence
 
 NOT_EXECUTED = re.compile(r"^exec [^:]*:|exec user process caused", re.IGNORECASE)
-FORMAT = re.compile(r"exec format error", re.IGNORECASE)
 NO_FILE = re.compile(r"no such file or directory", re.IGNORECASE)
-NO_RIGHT = re.compile(r"permission denied", re.IGNORECASE)
 # How shells and env(1) write a carriage return: as it is, as ^M, or as \r within quotes.
 CARRIAGE_RETURN = re.compile(r"(?:\r|\^M|\\r)['’\"]?(?::|$| )|\$'\\r'")
 COMPLAINT = re.compile(
@@ -38,7 +37,6 @@ LIBRARY = re.compile(
     r"|version `(?P<version>[^']+)' not found|Error relocating [^:]+: (?P<symbol>\S+): symbol not found"
 )
 NO_TOOL = re.compile(r"(?:^|: )(?P<file>[^\s:]+): (?:command )?not found|exec: (?P<exec>[^\s:]+): not found")
-PATHS = re.compile(r"(?<![\w.])/[^\s:'\"`,;()\[\]]+")
 
 
 def kernel_said(ending: Ending, words_: re.Pattern[str]) -> str:
@@ -106,7 +104,7 @@ def wrong_line_ends(container: Container, ending: Ending, how: Trouble, _: Scene
     said = next((x for x in ending.lines if CARRIAGE_RETURN.search(x) and COMPLAINT.search(x)), "")
     if not said and not (file and file.carriage_return and kernel_said(ending, NO_FILE)):
         return None
-    named_ = [p for p in PATHS.findall(said) if not p.startswith(("/bin/", "/usr/bin/"))]
+    named_ = [p for p in PATH.findall(said) if not p.startswith(("/bin/", "/usr/bin/"))]
     scripts = [w for w in container.command if w.startswith("/") and w.endswith((".sh", ".bash", ".py"))]
     path = file.path if file else (*named_, *scripts, "")[0].rstrip("\r")
     first = (
@@ -178,7 +176,7 @@ def no_right_inside(container: Container, ending: Ending, how: Trouble, _: Scene
     )
     if not said:
         return None
-    paths = PATHS.findall(said) or [container.command[0]]
+    paths = PATH.findall(said) or [container.command[0]]
     return no_right(container, paths[-1], state_of(container, how), *words(container, ending, 1))
 
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 
-from dockerdoctor.checks.ended_bounds import denied, no_forks, no_write, starved, starved_earlier, unwritable
+from dockerdoctor.checks.ended_bounds import READ_ONLY, denied, no_forks, no_write, starved, starved_earlier, unwritable
 from dockerdoctor.checks.ended_programs import (
     no_interpreter,
     no_library,
@@ -38,7 +38,6 @@ from dockerdoctor.facts.endings import LATELY, Ending, kept
 from dockerdoctor.facts.redis import named, peers
 from dockerdoctor.model import Evidence
 
-READ_ONLY = re.compile(r"read-only file system|EROFS", re.IGNORECASE)
 NO_SPACE = re.compile(r"no space left on device|ENOSPC|disk quota exceeded", re.IGNORECASE)
 UNREACHED = re.compile(
     r"network is unreachable|no route to host|timed out|i/o timeout|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH", re.IGNORECASE

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 from dockerdoctor.facts.containers import Container, Containers, Networks
 from dockerdoctor.facts.endings import Ending, Endings, failed_lately, gave_up, kept, last_try
-from dockerdoctor.facts.listeners import seconds_since
+from dockerdoctor.facts.listeners import seconds_since, stamp
 from dockerdoctor.model import Evidence
 
 COMPOSE_SERVICE = "com.docker.compose.service"
+# The checks that name what is wrong with a program or its image, and those of what a start needs besides.
+PROGRAM_CAUSES = (
+    "containers.command-found",
+    "containers.command-executable",
+    "containers.exec-format",
+    "containers.line-endings",
+    "containers.interpreter",
+    "containers.libraries",
+)
+START_CAUSES = (
+    "containers.network-gone",
+    "containers.mount-kinds",
+    "containers.mount-source",
+    "containers.log-driver",
+    "containers.start-failed",
+)
+# What ends a container that has started.
+END_CAUSES = ("containers.oom-killed", "containers.mount-permission", "containers.read-only")
 # What was made or ended longer ago, and nobody keeps running, is the rest of an old attempt.
 FORGOTTEN = 24 * 3600.0  # seconds
 # Docker itself takes a run of this length for a success, and begins anew with its pauses (restartmanager.go).
@@ -89,18 +106,6 @@ class Scene:
             return True
         fresh = seconds_since(last_try(container), self.endings.now) < within
         return fresh and not self.replaced(container)
-
-
-def stamp(written: str) -> float:
-    """Read a time as the engine writes it; 0 where there is none."""
-    try:
-        return (
-            datetime.strptime(f"{written[:26].rstrip('Z')}", "%Y-%m-%dT%H:%M:%S.%f")
-            .replace(tzinfo=timezone.utc)
-            .timestamp()
-        )
-    except ValueError:
-        return 0.0
 
 
 def lifetime(container: Container) -> float:

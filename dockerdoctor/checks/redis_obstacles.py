@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dockerdoctor.checks.endings import END_CAUSES, PROGRAM_CAUSES, START_CAUSES
 from dockerdoctor.facts.containers import Container, Containers, Networks
 from dockerdoctor.facts.redis import Redis, RedisClient, RedisServer, named, peers
 from dockerdoctor.model import Evidence
@@ -33,15 +34,8 @@ BEYOND = (
     "network.egress",
 )
 PORT_CAUSES = ("ports.in-use-by-host-process", "ports.already-allocated")
-# Why a server's own container does not run, or not for long; each is a check of the containers' area.
-SERVER_CAUSES = tuple(
-    f"containers.{kind}"
-    for kind in (
-        *("command-found", "command-executable", "exec-format", "line-endings", "interpreter", "libraries"),
-        *("network-gone", "mount-kinds", "mount-source", "log-driver", "start-failed"),
-        *("oom-killed", "mount-permission", "read-only", "restart-loop"),
-    )
-)
+# Why a server's own container does not run, or not for long.
+SERVER_CAUSES = (*PROGRAM_CAUSES, *START_CAUSES, *END_CAUSES, "containers.restart-loop")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, client_certificate, mask_text, mask_url
-from dockerdoctor.host import MAX_BODY_BYTES, Host
+from dockerdoctor.host import MAX_BODY_BYTES, USER_HZ, Host
 from dockerdoctor.measure import Unmeasured, probe
 
 # The newest API this doctor speaks: Engine 25's. Engine 29 serves nothing older; older engines are asked in their own.
@@ -215,11 +215,11 @@ def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None
         environment_read = True
     except OSError:
         environment, environment_read = (), False
-    fields = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    fields = host.process_stat(pid)
     started = 0.0
     if len(fields) > 19:
         boot = re.search(r"^btime (\d+)", host.text("/proc/stat"), re.MULTILINE)
-        started = int(boot.group(1)) + int(fields[19]) / 100 if boot else 0.0  # USER_HZ is 100 on Linux
+        started = int(boot.group(1)) + int(fields[19]) / USER_HZ if boot else 0.0
     return DaemonProcess(
         pid,
         tuple(map(mask_text, host.cmdline(pid))),

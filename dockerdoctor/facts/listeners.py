@@ -184,13 +184,21 @@ def tcp_of(host: Host, net: str) -> tuple[Listener, ...]:
     return (*first, *parse("tcp", host.text(f"{net}/tcp6")))
 
 
-def seconds_since(stamp: str, now: float) -> float:
-    """Age of a time as the engine writes it: "2026-01-01T00:00:00.123456789Z"."""
+def stamp(written: str) -> float:
+    """Read a time as the engine writes it, "2026-01-01T00:00:00.123456789Z", in seconds since the epoch; 0 where there is none."""
     try:
-        then = datetime.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+        whole = datetime.strptime(written[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
     except ValueError:
         return 0.0
-    return max(0.0, now - then.timestamp())
+    # No fraction is written where there is none.
+    fraction = re.match(r"\.\d+", written[19:])
+    return whole.timestamp() + (float(fraction[0]) if fraction else 0.0)
+
+
+def seconds_since(written: str, now: float) -> float:
+    """Age of a time as the engine writes it; 0 where there is none."""
+    then = stamp(written)
+    return max(0.0, now - then) if then else 0.0
 
 
 def proxy_of(pid: int, cmdline: Iterable[str]) -> DockerProxy | None:
@@ -291,11 +299,8 @@ def _stale(
 
 def _origin(host: Host, pid: int) -> tuple[int, float]:
     """The parent of a process, and its age in seconds (proc_pid_stat(5), fields 4 and 22)."""
-    fields = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    uptime = host.text("/proc/uptime").split()
-    if len(fields) < 20 or not uptime:
-        return 0, 0.0
-    return int(fields[1]), float(uptime[0]) - int(fields[19]) / 100  # USER_HZ is 100 on Linux
+    fields = host.process_stat(pid)
+    return (int(fields[1]), host.age(pid)) if len(fields) > 19 else (0, 0.0)
 
 
 def wants_port(container: Container) -> bool:

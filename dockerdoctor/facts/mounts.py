@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from dockerdoctor.facts.storage import Storage
+from dockerdoctor.facts.storage import Storage, unescaped
 from dockerdoctor.host import Host
 from dockerdoctor.measure import probe
 
@@ -21,23 +20,19 @@ class DataRootMount:
     mounted: bool = False
 
 
-def _unescape(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), field)
-
-
 @probe()
 def data_root_mount(host: Host, storage: Storage) -> DataRootMount:
     """Find the line with the longest mount point; one that is not mounted by itself (noauto) promises nothing."""
     root = storage.data_root.path
     points = {
-        _unescape(line.split()[1]) for line in host.text("/proc/self/mounts").splitlines() if len(line.split()) > 1
+        unescaped(line.split()[1]) for line in host.text("/proc/self/mounts").splitlines() if len(line.split()) > 1
     }
     best = DataRootMount(root)
     for n, line in enumerate(host.text("/etc/fstab").splitlines(), 1):
         fields = line.split()
         if len(fields) < 3 or line.lstrip().startswith("#") or fields[2] == "swap":
             continue
-        where = _unescape(fields[1]).rstrip("/")
+        where = unescaped(fields[1]).rstrip("/")
         options = fields[3].split(",") if len(fields) > 3 else []
         inside = bool(where) and (root == where or root.startswith(f"{where}/"))
         if inside and "noauto" not in options and len(where) > len(best.where):

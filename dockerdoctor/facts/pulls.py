@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text
-from dockerdoctor.facts.engine import api_version, ask_list, texts
+from dockerdoctor.facts.engine import ask_list, fetch, texts
 from dockerdoctor.facts.registry import HUB_NAMES
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
@@ -111,10 +110,10 @@ def _local(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> tuple[str,
 def _last_success(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, now: float) -> float:
     """When an image was last pulled or pushed, by the engine's events; 0 for never."""
     filters = quote(json.dumps({"type": ["image"], "event": ["pull", "push"]}))
-    target = f"/v{api_version(ping)}/events?since={now - LATELY:.0f}&until={now:.0f}&filters={filters}"
+    target = f"/events?since={now - LATELY:.0f}&until={now:.0f}&filters={filters}"
     try:
-        _, _, body = host.unix_http(endpoint.socket_path, target, 1.0)
+        _, _, body = fetch(host, endpoint, ping, target, 1.0)
         times = [json.loads(line).get("time") for line in body.splitlines() if line.strip()]
-    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+    except (Unmeasured, ValueError, AttributeError):
         return 0.0
     return float(max((t for t in times if isinstance(t, int)), default=0))

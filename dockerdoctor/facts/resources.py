@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.facts.engine import DaemonProcess
-from dockerdoctor.host import Host
+from dockerdoctor.host import USER_HZ, Host
 from dockerdoctor.measure import Unmeasured, probe
 
 # Some reads of the kernel's own files for each.
 MAX_CONTAINERS = 100
-TICKS = 100  # USER_HZ on Linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +62,9 @@ def _holder(host: Host, name: str, pid: int) -> Holder | None:
     limit = re.search(r"^Max open files\s+(\d+)\s+(\d+|unlimited)", host.text(f"/proc/{pid}/limits"), re.MULTILINE)
     if not limit:
         return None
-    fields = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    up = float((host.text("/proc/uptime").split() or ["0"])[0])
-    age = busy = 0.0
-    if len(fields) > 19:
-        age = max(0.0, up - int(fields[19]) / TICKS)
-        busy = (int(fields[11]) + int(fields[12])) / TICKS / age if age else 0.0
+    fields, age = host.process_stat(pid), host.age(pid)
+    # utime and stime
+    busy = (int(fields[11]) + int(fields[12])) / USER_HZ / age if age else 0.0
     soft, hard = limit.group(1), limit.group(2)
     return Holder(
         name,

@@ -222,7 +222,7 @@ def containerd(
     address = given("containerd") or (own if host.exists(own) else "/run/containerd/containerd.sock")
     address = address.removeprefix("unix://")
     pid = next((p for p in host.pids() if host.comm(p) == "containerd" and host.ours(p)), 0)
-    state = host.text(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] if pid else []
+    state = host.process_stat(pid)[:1] if pid else ()
     outcome = _greeting(host, address)
     ended = outcome in {"ENOENT", "ECONNREFUSED"} and units is not None and units.containerd.failing
     return Containerd(address, outcome, pid, "".join(state), _last_word(host) if ended else "")

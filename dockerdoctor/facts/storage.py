@@ -78,6 +78,11 @@ class DiskUsage:
     logs: tuple[tuple[str, int], ...] = ()  # (path, bytes), the biggest first; root only
 
 
+def unescaped(field: str) -> str:
+    """Read a path as /proc/self/mounts and fstab(5) write it, with octal numbers for blanks."""
+    return re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), field)
+
+
 def mount_of(mounts: str, path: str) -> tuple[str, str, str]:
     """Find a path in /proc/self/mounts; returns mount point, type and device of the filesystem it lies on."""
     best = ("", "", "")
@@ -85,7 +90,7 @@ def mount_of(mounts: str, path: str) -> tuple[str, str, str]:
         fields = line.split()
         if len(fields) < 3:
             continue
-        point = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m.group(1), 8)), fields[1])
+        point = unescaped(fields[1])
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         # The later of two mounts on one point hides the earlier.
         if inside and len(point) >= len(best[0]):
