@@ -6,6 +6,7 @@ import shlex
 
 from dockerdoctor.checks.storage import size
 from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.engine import EngineInfo
 from dockerdoctor.facts.storage import Logs, Storage
@@ -23,7 +24,7 @@ LONG_OF_SMALL, SMALL_SHARE = 64 << 20, 0.1
     severity=Severity.WARNING,
     docs="https://docs.docker.com/engine/logging/drivers/json-file/",
 )
-def logs(storage: Storage, logs: Logs) -> Finding:
+def logs(storage: Storage, logs: Logs, containers: Containers | None) -> Finding:
     """
     The json-file driver keeps all that a container ever says, unless max-size is set (moby/moby#16297).
 
@@ -33,14 +34,25 @@ def logs(storage: Storage, logs: Logs) -> Finding:
     fs = storage.data_root
     if fs.short:
         return skipped("space is short; what takes it is named there")
-    long = [log for log in logs.all if log[2] >= LONG or log[2] >= max(LONG_OF_SMALL, SMALL_SHARE * fs.size)]
+    known = {c.id: c for c in containers.all if c.details} if containers else {}
+    limited = {c.id for c in known.values() if c.details and c.details.log_limit}
+    long = [
+        log
+        for log in logs.all
+        if log[0] not in limited and log[2] >= min(LONG, max(LONG_OF_SMALL, SMALL_SHARE * fs.size))
+    ]
     if not long:
         return passed("no log is long" if not logs.all else f"the longest log has {size(logs.all[0][2])}")
-    name, path, length = long[0]
+    one, path, length = long[0]
+    name = known[one].name if one in known else one[:12]
     return failed(
         f"the log of {name} has {size(length)}" + (f", and {len(long) - 1} more are long" if long[1:] else ""),
         *(Evidence(file, size(number)) for _, file, number in long[:5]),
-        cause=f"Nothing limits it: {name} was made without max-size, and its log is cut only when somebody does so.",
+        cause=(
+            f"Nothing limits it: {name} was made without max-size, and its log is cut only when somebody does so."
+            if one in known
+            else "It is longer than a log with a limit would be; its container could not be asked for one."
+        ),
         fix=(
             '# in /etc/docker/daemon.json: "log-opts": {"max-size": "10m", "max-file": "3"}; restart docker',
             "# then make the containers anew: a log driver's options are each container's own",

@@ -58,6 +58,7 @@ class Details:
     interactive: bool = False  # -i or -t
     path: tuple[str, ...] = ()  # its PATH
     health: Health | None = None
+    log_limit: str = ""  # max-size of its log driver's options: "10m"
 
     @property
     def root(self) -> bool:
@@ -86,6 +87,7 @@ def details(data: dict[str, Any]) -> Details:
         bool(config.get("Tty") or config.get("OpenStdin")),
         tuple(p for p in search.split(":") if p.startswith("/")),
         _health(table(data.get("State")), table(config.get("Healthcheck"))),
+        str(table(table(hostc.get("LogConfig")).get("Config")).get("max-size") or ""),
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import EngineInfo, ask
@@ -156,43 +155,38 @@ def storage(host: Host, endpoint: ChosenEndpoint, info: EngineInfo | None, confi
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """What containers have said and json-file keeps, without its older files: (container, path, bytes), the biggest first."""
+    """What containers have said and json-file keeps, older files left out: (full id, path, bytes), the biggest first."""
 
     all: tuple[tuple[str, str, int], ...] = ()
 
 
 @probe()
-def logs(host: Host, storage: Storage, containers: Containers) -> Logs:
-    """Look at the files in the engine's own folder, which is root's."""
+def logs(host: Host, storage: Storage) -> Logs:
+    """Look at the files in the engine's own folder, which is root's; the engine need not answer for it."""
     folder = f"{storage.data_root.path}/containers"
     if not host.searchable(folder):
         raise Unmeasured(f"{folder} is closed to {host.user}", how="# run as root")
     found = []
-    for container in containers.all:
-        path = f"{folder}/{container.id}/{container.id}-json.log"
+    for container in host.listdir(folder):
+        path = f"{folder}/{container}/{container}-json.log"
         if (status := host.lstat(path)) and status.st_size >= BIG:
-            found.append((container.name, path, status.st_size))
+            found.append((container, path, status.st_size))
     return Logs(tuple(sorted(found, key=lambda log: -log[2])))
 
 
 @probe(deadline=DF_TIMEOUT + 1)
-def disk_usage(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, storage: Storage) -> DiskUsage:
+def disk_usage(
+    host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, storage: Storage, logs: Logs | None
+) -> DiskUsage:
     """Ask what takes the space, but only where space is short."""
     if not storage.data_root.short:
         return DiskUsage()
-    logs = []
-    folder = f"{storage.data_root.path}/containers"
-    for container in host.listdir(folder):
-        path = f"{folder}/{container}/{container}-json.log"
-        status = host.lstat(path)
-        if status and status.st_size >= BIG:
-            logs.append((path, status.st_size))
-    logs.sort(key=lambda item: -item[1])
+    longest = tuple((path, length) for _, path, length in logs.all[:5]) if logs else ()
     try:
         said = ask(host, endpoint, ping, "/system/df", DF_TIMEOUT)
     except Unmeasured:
-        return DiskUsage(logs=tuple(logs[:5]))
-    return usage(said if isinstance(said, dict) else {}, tuple(logs[:5]))
+        return DiskUsage(logs=longest)
+    return usage(said if isinstance(said, dict) else {}, longest)
 
 
 def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskUsage:

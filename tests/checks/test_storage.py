@@ -6,6 +6,8 @@ import pytest
 
 from dockerdoctor.checks.storage import inodes, low_space, read_only, size, space
 from dockerdoctor.checks.storage_use import driver, logs
+from dockerdoctor.facts.container_details import Details
+from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.storage import DiskUsage, Filesystem, Logs, Storage
 from dockerdoctor.model import Status
@@ -102,11 +104,19 @@ def test_size():
     ],
 )
 def test_long_logs(length, disk, status):
-    found = logs.decide(disk, Logs((("web", "/var/lib/docker/containers/w/w-json.log", length),)))
+    kept = Logs((("w" * 64, "/var/lib/docker/containers/w/w-json.log", length),))
+    web = Container("w" * 64, "web", "busybox", "running", "Up", details=Details())
+    found = logs.decide(disk, kept, Containers((web,)))
     assert found.status is status
+    assert ("without max-size" in found.cause) is (status is FAIL)
+    # Who set a limit, set this one; whose engine is silent, is told no more than what was seen.
+    assert logs.decide(disk, kept, Containers((replace(web, details=Details(log_limit="5g")),))).status is not FAIL
+    unknown = logs.decide(disk, kept, None)
+    assert unknown.status is status
+    assert "max-size" not in unknown.cause
     # What somebody said is removed by nobody but him.
     assert all(step.startswith("#") for step in found.fix)
-    assert logs.decide(disks(), Logs()).status is PASS
+    assert logs.decide(disks(), Logs(), None).status is PASS
 
 
 @pytest.mark.parametrize(
