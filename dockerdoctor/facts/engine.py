@@ -200,14 +200,15 @@ def proxy_environment(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 # After the ping, since connecting may be what starts the daemon (socket activation), or what makes it fail again.
 @probe()
 def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None) -> DaemonProcess:  # noqa: ARG001
-    """Find dockerd in /proc: the one of this host's PID file first, since rootless and nested ones may run too."""
+    """Find dockerd in /proc: the one told to listen there, else the one of this host's PID file; more than one may run."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     pids = [pid for pid in host.pids() if host.comm(pid) == "dockerd" and _is_daemon(host, pid)]
     if not pids:
         return DaemonProcess(0)
     listed = host.text("/var/run/docker.pid").strip()
-    pid = int(listed) if listed.isdigit() and int(listed) in pids else pids[0]
+    told = [pid for pid in pids if any(word.endswith(endpoint.url) for word in host.cmdline(pid))]
+    pid = told[0] if told else int(listed) if listed.isdigit() and int(listed) in pids else pids[0]
     try:
         raw = host.read(f"/proc/{pid}/environ")
         pairs = dict(item.partition("=")[::2] for item in raw.split("\0") if "=" in item)

@@ -232,3 +232,20 @@ def test_a_question_to_dockerd_is_no_daemon(tmp_path, cmdline, runs):
     process = daemon_process.measure(host, endpoint=ChosenEndpoint("unix:///var/run/docker.sock", "default"), ping=None)
     assert bool(process.pid) is runs
     assert not runs or process.state == "T"
+
+
+@pytest.mark.parametrize(("url", "pid"), [("unix:///run/second.sock", 9), ("unix:///var/run/docker.sock", 8)])
+def test_the_daemon_is_the_one_that_listens_there(tmp_path, url, pid):
+    files = {"/var/run/docker.pid": "8\n"}
+    for one, cmdline in (
+        (7, "dockerd\0"),
+        (8, "dockerd\0-H\0fd://\0"),
+        (9, "dockerd\0--host=unix:///run/second.sock\0"),
+    ):
+        files |= {
+            f"/proc/{one}/comm": "dockerd\n",
+            f"/proc/{one}/cmdline": cmdline,
+            f"/proc/{one}/stat": "(dockerd) S 1",
+        }
+    process = daemon_process.measure(patient(tmp_path, files), endpoint=ChosenEndpoint(url, "default"), ping=None)
+    assert process.pid == pid

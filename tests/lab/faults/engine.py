@@ -101,6 +101,8 @@ def rootless_like(machine: Machine) -> None:
         "--pidfile /run/second.pid --bridge second --iptables=false --storage-driver vfs >/dev/null 2>&1 & "
         "until docker -H unix:///run/second.sock version >/dev/null 2>&1; do sleep 0.1; done"
     )
+    # As an engine whose rules somebody else keeps.
+    machine.run("iptables -t nat -A POSTROUTING -s 10.99.0.0/24 ! -o second -j MASQUERADE")
     machine.run("docker context create second --docker host=unix:///run/second.sock")
 
 
