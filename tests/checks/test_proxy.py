@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import proxy
+from dockerdoctor.checks import proxy_answers, proxy_containers, proxy_registries, proxy_units, proxy_values
 from dockerdoctor.facts.engine import Unit, Units
 from dockerdoctor.facts.inside import Exchange, Inside, View
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting
@@ -74,7 +74,7 @@ def inside(bridge="ok", host="ok", target="10.0.0.9:3128", user=None):
     ],
 )
 def test_percent(setting, status):
-    said = proxy.unit_percent.decide(ProxySettings(unit=(setting,)), UNITS)
+    said = proxy_units.unit_percent.decide(ProxySettings(unit=(setting,)), UNITS)
     assert said.status is status
     if status is FAIL:
         assert said.fix[0] == f"sed -i '2s/%%/%/g; 2s/%/%%/g' {DROP_IN}"
@@ -101,10 +101,10 @@ LATE = ProxySettings(daemon_seen=True, unit=(UnitSetting(DROP_IN, 2, "HTTP_PROXY
     ],
 )  # fmt: skip
 def test_in_force(settings, registries, units, in_force, pending, words):
-    said = proxy.unit_in_force.decide(settings, registries, units)
+    said = proxy_units.unit_in_force.decide(settings, registries, units)
     assert said.status is in_force
     assert words in said.cause
-    assert proxy.unit_pending.decide(settings, units).status is pending
+    assert proxy_units.unit_pending.decide(settings, units).status is pending
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_in_force(settings, registries, units, in_force, pending, words):
     ],
 )  # fmt: skip
 def test_url(settings, trials, status, words):
-    said = proxy.url.decide(settings, trials, through(), UNITS)
+    said = proxy_values.url.decide(settings, trials, through(), UNITS)
     assert said.status is status
     assert words in said.summary
 
@@ -128,23 +128,23 @@ def test_url(settings, trials, status, words):
 @pytest.mark.parametrize(
     ("check", "settings", "trials", "registries", "status"),
     [
-        (proxy.tls_scheme, daemon(), NOT_TLS, through(), FAIL),
-        (proxy.tls_scheme, client(), NOT_TLS, WELL, FAIL),
-        (proxy.tls_scheme, daemon(), ALIVE, WELL, PASS),
-        (proxy.tls_scheme, ProxySettings(), NONE, WELL, SKIP),
-        (proxy.credentials, daemon(), DENIED, through(407), FAIL),
-        (proxy.credentials, client(), DENIED, WELL, FAIL),
-        (proxy.credentials, daemon(), ALIVE, WELL, PASS),
+        (proxy_values.tls_scheme, daemon(), NOT_TLS, through(), FAIL),
+        (proxy_values.tls_scheme, client(), NOT_TLS, WELL, FAIL),
+        (proxy_values.tls_scheme, daemon(), ALIVE, WELL, PASS),
+        (proxy_values.tls_scheme, ProxySettings(), NONE, WELL, SKIP),
+        (proxy_answers.credentials, daemon(), DENIED, through(407), FAIL),
+        (proxy_answers.credentials, client(), DENIED, WELL, FAIL),
+        (proxy_answers.credentials, daemon(), ALIVE, WELL, PASS),
         (
-            proxy.credentials,
+            proxy_answers.credentials,
             daemon(),
             ProxyTrials((replace(DENIED.all[0], secret_hidden=True),)),
             through(407),
             UNKNOWN,
         ),
         # Nothing that the daemon needs goes through it.
-        (proxy.tls_scheme, daemon(), NOT_TLS, WELL, PASS),
-        (proxy.credentials, daemon(), DENIED, WELL, PASS),
+        (proxy_values.tls_scheme, daemon(), NOT_TLS, WELL, PASS),
+        (proxy_answers.credentials, daemon(), DENIED, WELL, PASS),
     ],
 )
 def test_what_a_proxy_says(check, settings, trials, registries, status):
@@ -155,7 +155,7 @@ def test_the_scheme_is_rewritten_and_no_password_shown():
     value = "https://al:***@10.0.0.9:3128"
     settings = daemon(("HTTPS_PROXY", value))
     trials = ProxyTrials((replace(NOT_TLS.all[0], value=value),))
-    fix = proxy.tls_scheme.decide(settings, trials, through(), UNITS).fix
+    fix = proxy_values.tls_scheme.decide(settings, trials, through(), UNITS).fix
     assert fix[0].startswith("sed -i -E 's#https://")
     assert fix[0].endswith(DROP_IN)
     assert "***" not in fix[0]
@@ -187,25 +187,25 @@ def test_the_scheme_is_rewritten_and_no_password_shown():
     ],
 )  # fmt: skip
 def test_dead(settings, trials, registries, view, status):
-    assert proxy.dead.decide(settings, trials, registries, view, UNITS).status is status
+    assert proxy_answers.dead.decide(settings, trials, registries, view, UNITS).status is status
 
 
 def test_a_dead_proxy_is_taken_out_only_where_the_direct_way_works():
     there = through(direct=HTTP(200))
-    assert proxy.dead.decide(daemon(), DEAD, there, None, UNITS).fix[0] == f"sed -i '2s/^/#/' {DROP_IN}"
-    assert proxy.dead.decide(daemon(), DEAD, through(), None, UNITS).fix[0].startswith("# set HTTP_PROXY")
+    assert proxy_answers.dead.decide(daemon(), DEAD, there, None, UNITS).fix[0] == f"sed -i '2s/^/#/' {DROP_IN}"
+    assert proxy_answers.dead.decide(daemon(), DEAD, through(), None, UNITS).fix[0].startswith("# set HTTP_PROXY")
 
 
 def test_case():
     low = "http://10.0.0.8:3128"
     settings = daemon(("HTTP_PROXY", P), ("http_proxy", low))
     good = trial(low, host="10.0.0.8")
-    said = proxy.case.decide(settings, ProxyTrials((*DEAD.all, good)), UNITS)
+    said = proxy_values.case.decide(settings, ProxyTrials((*DEAD.all, good)), UNITS)
     assert said.status is FAIL
     assert "read HTTP_PROXY first" in said.cause
-    assert proxy.case.decide(settings, ProxyTrials((*ALIVE.all, good)), UNITS).status is PASS
-    assert proxy.case.decide(daemon(("HTTP_PROXY", P), ("http_proxy", P)), ALIVE, UNITS).status is PASS
-    assert proxy.case.decide(ProxySettings(), NONE, UNITS).status is SKIP
+    assert proxy_values.case.decide(settings, ProxyTrials((*ALIVE.all, good)), UNITS).status is PASS
+    assert proxy_values.case.decide(daemon(("HTTP_PROXY", P), ("http_proxy", P)), ALIVE, UNITS).status is PASS
+    assert proxy_values.case.decide(ProxySettings(), NONE, UNITS).status is SKIP
 
 
 @pytest.mark.parametrize(
@@ -222,18 +222,18 @@ def test_case():
     ],
 )
 def test_no_proxy(registries, status):
-    assert proxy.no_proxy.decide(daemon(), registries, UNITS).status is status
+    assert proxy_registries.no_proxy.decide(daemon(), registries, UNITS).status is status
 
 
 def test_where_no_proxy_is_edited():
     sick = through(503, "answers HTTP 503", direct=HTTP(200))
     pairs = (("HTTP_PROXY", P), ("NO_PROXY", "localhost"))
-    assert proxy.no_proxy.decide(daemon(*pairs), sick, UNITS).fix[0].startswith("sed -i -E '2s#(no_proxy=")
-    assert '"NO_PROXY=localhost,127.0.0.1,::1,m.test"' in proxy.no_proxy.decide(daemon(), sick, UNITS).fix[0]
+    assert proxy_registries.no_proxy.decide(daemon(*pairs), sick, UNITS).fix[0].startswith("sed -i -E '2s#(no_proxy=")
+    assert '"NO_PROXY=localhost,127.0.0.1,::1,m.test"' in proxy_registries.no_proxy.decide(daemon(), sick, UNITS).fix[0]
     in_file = replace(
         daemon(), daemon=(Setting("HTTP_PROXY", P, "/d.json"), Setting("NO_PROXY", "a", "/d.json")), unit=()
     )
-    assert proxy.no_proxy.decide(in_file, sick, UNITS).fix[0].endswith("/d.json")
+    assert proxy_registries.no_proxy.decide(in_file, sick, UNITS).fix[0].endswith("/d.json")
 
 
 def around(by, value=P, url="https://reg.test/v2/"):
@@ -260,8 +260,8 @@ SHELL = "http_proxy in environment of root"
     ],
 )
 def test_missing(settings, registries, https_missing, daemon_missing):
-    assert proxy.https_missing.decide(settings, registries, UNITS).status is https_missing
-    assert proxy.daemon_missing.decide(settings, registries, UNITS).status is daemon_missing
+    assert proxy_registries.https_missing.decide(settings, registries, UNITS).status is https_missing
+    assert proxy_registries.daemon_missing.decide(settings, registries, UNITS).status is daemon_missing
 
 
 @pytest.mark.parametrize(
@@ -275,20 +275,23 @@ def test_missing(settings, registries, https_missing, daemon_missing):
 )
 def test_a_no_proxy_that_covers_too_much(no_proxy, url, fix):
     settings = daemon(("HTTP_PROXY", P), ("HTTPS_PROXY", P), ("NO_PROXY", no_proxy))
-    found = proxy.no_proxy_too_wide.decide(settings, around(OWN, url=url), UNITS)
+    found = proxy_registries.no_proxy_too_wide.decide(settings, around(OWN, url=url), UNITS)
     assert found.status is (FAIL if fix else PASS)
     # One of the two says so, never both.
-    assert proxy.daemon_missing.decide(settings, around(OWN, url=url), UNITS).status is (PASS if fix else FAIL)
+    assert proxy_registries.daemon_missing.decide(settings, around(OWN, url=url), UNITS).status is (
+        PASS if fix else FAIL
+    )
     assert not fix or fix in found.fix[0]
-    assert proxy.no_proxy_too_wide.decide(daemon(), around(OWN, url=url), UNITS).status is SKIP
+    assert proxy_registries.no_proxy_too_wide.decide(daemon(), around(OWN, url=url), UNITS).status is SKIP
 
 
 def test_a_masked_password_is_never_written():
     secret = around(SHELL, "http://al:***@10.0.0.9:3128")
     assert all(
-        line.startswith("#") for line in proxy.daemon_missing.decide(ProxySettings(), secret, UNITS).fix[0].split("\n")
+        line.startswith("#")
+        for line in proxy_registries.daemon_missing.decide(ProxySettings(), secret, UNITS).fix[0].split("\n")
     )
-    assert f"HTTP_PROXY={P}" in proxy.daemon_missing.decide(ProxySettings(), around(SHELL), UNITS).fix[0]
+    assert f"HTTP_PROXY={P}" in proxy_registries.daemon_missing.decide(ProxySettings(), around(SHELL), UNITS).fix[0]
 
 
 LOOP = "http://127.0.0.1:3128"
@@ -304,12 +307,12 @@ LOOP = "http://127.0.0.1:3128"
 )
 def test_container_loopback(at_gateway, first):
     trials = ProxyTrials((trial(LOOP, host="127.0.0.1", at_gateway=at_gateway),))
-    said = proxy.container_loopback.decide(client(LOOP), trials, None)
+    said = proxy_containers.container_loopback.decide(client(LOOP), trials, None)
     assert said.status is FAIL
     assert said.fix[0].startswith(first)
     # The daemon's own loopback is the host's.
-    assert proxy.container_loopback.decide(daemon(("HTTP_PROXY", LOOP)), trials, None).status is SKIP
-    assert proxy.container_loopback.decide(client(), ALIVE, None).status is PASS
+    assert proxy_containers.container_loopback.decide(daemon(("HTTP_PROXY", LOOP)), trials, None).status is SKIP
+    assert proxy_containers.container_loopback.decide(client(), ALIVE, None).status is PASS
 
 
 @pytest.mark.parametrize(
@@ -325,9 +328,9 @@ def test_container_loopback(at_gateway, first):
     ],
 )
 def test_from_containers(view, name, blocked):
-    assert proxy.container_name.decide(client(), ALIVE, view).status is name
-    assert proxy.container_blocked.decide(client(), ALIVE, view).status is blocked
-    assert proxy.container_name.decide(ProxySettings(), NONE, view).status is SKIP
+    assert proxy_containers.container_name.decide(client(), ALIVE, view).status is name
+    assert proxy_containers.container_blocked.decide(client(), ALIVE, view).status is blocked
+    assert proxy_containers.container_name.decide(ProxySettings(), NONE, view).status is SKIP
 
 
 @pytest.mark.parametrize(
@@ -348,4 +351,4 @@ def test_container_missing(direct, through_proxy, settings, status):
 
     there = Inside(view("host"), view("default bridge"), view("user network"))
     served = Registries((registry("mirror", asked=HTTP(200, via=P, url="http://m.test/v2/")),))
-    assert proxy.container_missing.decide(settings, served, there).status is status
+    assert proxy_containers.container_missing.decide(settings, served, there).status is status
