@@ -239,6 +239,18 @@ SIGNATURES: tuple[Signature, ...] = (
         flags=("--storage-driver", "-s"),
     ),
     Signature(
+        "d-type",
+        r"the backing (?P<kind>\w+) filesystem is formatted without d_type support",
+        "the file system below {root} does not tell the types of entries (d_type), which its storage driver needs",
+        "It was made without: an XFS with ftype=0, or an ext4 without the feature `filetype`.",
+        "https://github.com/moby/moby/issues/27358",
+        (
+            "findmnt --target {root}",
+            "# XFS: make a new file system (mkfs.xfs -n ftype=1), and move {root} there",
+            "# ext4: unmount it; tune2fs -O filetype DEVICE; e2fsck -fy DEVICE; mount it again",
+        ),
+    ),
+    Signature(
         "storage-driver",
         r"error initializing graphdriver: (?P<why>.+)",
         "the storage driver cannot be used: {why}",

@@ -88,27 +88,3 @@ def memory_limits(info: EngineInfo) -> Finding:
         cause="The memory controller of the control groups is off.",
         fix=("# add cgroup_enable=memory cgroup_memory=1 to the kernel's command line, and reboot",),
     )
-
-
-@check(
-    "storage.d-type",
-    title="The data root's file system tells the type of its entries",
-    severity=Severity.WARNING,
-    docs="https://docs.docker.com/engine/storage/drivers/overlayfs-driver/#prerequisites",
-)
-def d_type(info: EngineInfo) -> Finding:
-    """
-    overlay2 needs d_type, which XFS has only if it was made with ftype=1.
-
-    Why it matters: files that were removed come back, and builds fail oddly.
-    How to fix: make the file system anew, and move the data there.
-    """
-    wrong = [w for w in info.warnings if "d_type" in w]
-    if not wrong:
-        return passed("GET /info has no complaint about d_type")
-    return failed(
-        f"{info.root_dir} lies on a file system without d_type",
-        Evidence("GET /info warnings", wrong[0].strip()[:300]),
-        cause="An XFS made with ftype=0 does not tell overlay2 what is a folder and what a removed file.",
-        fix=(f"# make a new file system (mkfs.xfs -n ftype=1), and move {info.root_dir} there",),
-    )

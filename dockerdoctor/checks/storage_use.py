@@ -9,7 +9,7 @@ from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.engine import EngineInfo
-from dockerdoctor.facts.storage import Logs, Storage
+from dockerdoctor.facts.storage import EntryTypes, Filesystem, Logs, Storage
 from dockerdoctor.model import Evidence, Finding, Severity
 
 # A file of this size is one that nothing cuts: who sets max-size sets megabytes.
@@ -62,12 +62,58 @@ def logs(storage: Storage, logs: Logs, containers: Containers | None) -> Finding
 
 
 @check(
+    "storage.d-type",
+    title="The data root's file system tells the type of its entries",
+    severity=Severity.WARNING,
+    docs="https://docs.docker.com/engine/storage/drivers/overlayfs-driver/#prerequisites",
+)
+def d_type(info: EngineInfo, storage: Storage | None, types: EntryTypes | None) -> Finding:
+    """
+    overlay2 needs d_type, which XFS has only if it was made with ftype=1, and ext4 with its feature `filetype`.
+
+    Why it matters: dockerd copies every layer instead, or does not start; older engines let removed files come back.
+    How to fix: make the file system anew, and move the data there; ext4 can be given the feature.
+    """
+    complaint = [w for w in info.warnings if "d_type" in w]
+    if not complaint and not (types and types.told is False):
+        return passed("no complaint about d_type")
+    fs = storage.data_root if storage else None
+    seen = Evidence("GET /info warnings", complaint[0].strip()[:300]) if complaint else None
+    return failed(
+        f"{info.root_dir} lies on a file system without d_type" + (f" ({fs.kind} on {fs.mount_point})" if fs else ""),
+        seen or Evidence(f"readdir {info.root_dir}", "DT_UNKNOWN for every entry"),
+        cause="Without d_type overlay2 cannot tell a folder from a removed file: "
+        + ("an XFS made with ftype=0." if fs and fs.kind == "xfs" else "the file system was made without it."),
+        fix=_with_types(info.root_dir, fs),
+        impact="stops Docker and all containers" if fs and fs.kind.startswith("ext") else "",
+    )
+
+
+def _with_types(root: str, fs: Filesystem | None) -> tuple[str, ...]:
+    """How to come by d_type: tune2fs(8) gives it to ext4, an XFS is made with it or without."""
+    if fs is None or not fs.kind.startswith("ext") or fs.mount_point == "/":
+        return (f"# make a new file system (mkfs.xfs -n ftype=1), and move {root} there",)
+    device, point = shlex.quote(fs.device), shlex.quote(fs.mount_point)
+    return (
+        "# save images that cannot be pulled again first (docker save): what the driver vfs holds is not taken over",
+        "systemctl stop docker.socket docker.service",
+        f"umount {point}",
+        f"tune2fs -O filetype {device}",
+        # 1: errors were corrected, which is what it is run for (e2fsck(8)).
+        f"e2fsck -fy {device} || test $? -eq 1",
+        f"mount {device} {point}",
+        "systemctl reset-failed docker.service docker.socket",
+        "systemctl start docker.socket docker.service",
+    )
+
+
+@check(
     "storage.driver",
     title="Images' layers are shared, not copied",
     severity=Severity.WARNING,
     docs="https://docs.docker.com/engine/storage/drivers/vfs-driver/",
-    # What lies below is then not what was meant to.
-    upstream=("storage.mount",),
+    # What lies below is then not what was meant to, or lacks what overlay2 needs.
+    upstream=("storage.mount", "storage.d-type"),
 )
 def driver(info: EngineInfo, storage: Storage | None, config: DaemonJson | None) -> Finding:
     """

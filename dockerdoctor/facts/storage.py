@@ -154,6 +154,25 @@ def storage(host: Host, endpoint: ChosenEndpoint, info: EngineInfo | None, confi
 
 
 @dataclass(frozen=True, slots=True)
+class EntryTypes:
+    """Whether the data root's file system tells the types of entries (d_type), which overlay2 cannot do without."""
+
+    told: bool | None = None  # None: not looked at, since overlay2 is in use, and would not be without
+
+
+DT_UNKNOWN = 0
+
+
+@probe()
+def entry_types(host: Host, storage: Storage, info: EngineInfo) -> EntryTypes:
+    """List the data root, where dockerd has fallen back to copying."""
+    if info.driver != "vfs":
+        return EntryTypes()
+    types = host.entry_types(storage.data_root.path)
+    return EntryTypes(types != {DT_UNKNOWN} if types else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Logs:
     """What containers have said and json-file keeps, older files left out: (full id, path, bytes), the biggest first."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockerdoctor.checks.kernel import clone3, d_type, memory_limits, modules
+from dockerdoctor.checks.kernel import clone3, memory_limits, modules
 from dockerdoctor.facts.kernel import Kernel, fate
 from dockerdoctor.model import Status
 from tests.checks.test_registry import info
@@ -43,8 +43,6 @@ def test_fate(profile, said):
         (memory_limits, info(), PASS),
         (memory_limits, info(warnings=("WARNING: No swap limit support",)), PASS),
         (memory_limits, info(warnings=("WARNING: No memory limit support",)), FAIL),
-        (d_type, info(), PASS),
-        (d_type, info(warnings=("WARNING: overlay2: the backing xfs filesystem is formatted without d_type support",)), FAIL),
     ],
 )  # fmt: skip
 def test_verdict(check, fact, status):

@@ -543,6 +543,12 @@ REAL = [
         "failed to start daemon: error initializing graphdriver: [graphdriver] ERROR: the aufs storage-driver has been "
         "deprecated and removed; visit https://docs.docker.com/go/storage-driver/ for more information: aufs",
     ),
+    (
+        "d-type",
+        "failed to start daemon: error initializing graphdriver: overlay2: the backing extfs filesystem is formatted without "
+        "d_type support, which leads to incorrect behavior. Reformat the filesystem (or use tune2fs) with -O filetype flag to "
+        "enable d_type support. Backing filesystems without d_type support are not supported.",
+    ),
     ("storage-driver", "failed to start daemon: error initializing graphdriver: driver not supported"),
     (
         "volume-database",

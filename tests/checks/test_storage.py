@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from dockerdoctor.checks.storage import inodes, low_space, read_only, size, space
-from dockerdoctor.checks.storage_use import driver, logs
+from dockerdoctor.checks.storage_use import d_type, driver, logs
 from dockerdoctor.facts.container_details import Details
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.storage import DiskUsage, Filesystem, Logs, Storage
+from dockerdoctor.facts.storage import DiskUsage, EntryTypes, Filesystem, Logs, Storage
 from dockerdoctor.model import Status
 from tests.checks.test_registry import info
 
@@ -126,3 +126,21 @@ def test_long_logs(length, disk, status):
 def test_driver(name, settings, status):
     config = DaemonJson("/etc/docker/daemon.json", exists=True, settings=settings)
     assert driver.decide(info(driver=name), disks(kind="overlay"), config).status is status
+
+
+@pytest.mark.parametrize(
+    ("warnings", "kind", "types", "status", "step"),
+    [
+        ((), "ext4", EntryTypes(), PASS, ""),
+        ((), "ext4", EntryTypes(told=True), PASS, ""),
+        ((), "ext4", None, PASS, ""),
+        ((), "ext4", EntryTypes(told=False), FAIL, "tune2fs -O filetype /dev/vdb"),
+        (("WARNING: overlay2: the backing xfs filesystem is formatted without d_type support",), "xfs", None, FAIL, ""),
+    ],
+)
+def test_d_type(warnings, kind, types, status, step):
+    found = d_type.decide(info(warnings=warnings), disks(kind=kind, mount_point="/srv", device="/dev/vdb"), types)
+    assert found.status is status
+    assert (step in found.fix) is bool(step)
+    # Nobody unmounts the root.
+    assert not [s for s in d_type.decide(info(), disks(), EntryTypes(told=False)).fix if not s.startswith("#")]

@@ -4,6 +4,7 @@ import json
 
 from tests.lab.fault import Healthy
 from tests.lab.faults.proxy import DROP_IN, PROXY, RESTART, behind_proxy_with_password, proxy
+from tests.lab.faults.storage import MOVED, disk
 from tests.lab.machine import Machine
 
 # A container reaches the names and the network beyond the host.
@@ -319,5 +320,15 @@ END
             sleep 1
         """,
         works="curl -sf --max-time 5 http://127.0.0.1:8080/passwd >/dev/null && test $(cat /proc/sys/net/ipv4/ip_forward) = 0",
+    ),
+    # File systems other than ext4; btrfs makes its inodes as it needs them, and has a driver of its own.
+    *(
+        Healthy(
+            f"data-on-{kind}",
+            setup=disk(f"mkfs.{kind} -q -f", MOVED.format(keys="") + "docker pull -q busybox"),
+            works=f"docker run --rm busybox true && docker info -f '{{{{.DockerRootDir}}}}' | grep -x /srv/docker && "
+            f"findmnt -no FSTYPE /srv/docker | grep {kind}",
+        )
+        for kind in ("xfs", "btrfs")
     ),
 )

@@ -28,6 +28,8 @@ HOST = {
     "iptables": "iptables",
     "docker-registry": "docker-registry",
     "dnsmasq": "dnsmasq-base",
+    "mkfs.xfs": "xfsprogs",
+    "mkfs.btrfs": "btrfs-progs",
 }
 # Cannot be examined: the same exit status as the doctor's.
 CANNOT = 3

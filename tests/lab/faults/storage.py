@@ -1,6 +1,10 @@
-"""Faults of space."""
+"""Faults of space, and of the file system below."""
+
+import subprocess
+from collections.abc import Callable
 
 from tests.lab.fault import Fault
+from tests.lab.machine import Machine
 
 # A data root of its own: what fills it must not fill the host.
 SMALL = """
@@ -13,6 +17,42 @@ SMALL = """
     docker pull busybox
 """
 WRITES = "timeout 20 docker run --rm busybox dd if=/dev/zero of=/file bs=1M count=20"
+
+# Docker on /srv/docker, with these keys in daemon.json beside it.
+MOVED = """
+    systemctl stop docker.socket docker.service
+    sed -i '1s|.*|{{ "data-root": "/srv/docker",{keys}|' /etc/docker/daemon.json
+    systemctl reset-failed docker.service docker.socket
+    systemctl start docker.socket docker.service
+"""
+
+
+def disk(mkfs: str, then: str = "") -> Callable[[Machine], None]:
+    """Mount a file system that `mkfs` made on /srv/docker, from a file of the machine's; then go on."""
+
+    def make(m: Machine) -> None:
+        image = m.slot.home / "root/srv/disk.img"
+        with image.open("wb") as file:
+            file.truncate(600 << 20)
+        subprocess.run([*mkfs.split(), str(image)], check=True, capture_output=True)
+        # The kernel lets go of the device with its last user, at the machine's end; somebody keeps it over an umount.
+        m.run(
+            """
+            mknod /dev/loop-control c 10 237
+            for n in $(seq 0 31); do mknod /dev/loop$n b 7 $n; done
+            mkdir -p /srv/docker
+            mount -o loop /srv/disk.img /srv/docker
+            device=$(findmnt -no SOURCE /srv/docker)
+            systemd-run --quiet --unit=keeper sh -c "exec sleep infinity < $device"
+            """
+        )
+        m.run(then)
+
+    return make
+
+
+# The trees of the newer engines have no tune2fs.
+NO_E2FSPROGS = {engine: {"verify_fix": False, "cure": ""} for engine in ("26.1", "28.5")}
 
 LOG = "$(docker inspect -f '{{.LogPath}}' chatty)"
 
@@ -34,6 +74,32 @@ FAULTS = (
         # The machine's own tree is an overlay.
         inject="""sed -i '1s|.*|{ "data-root": "/srv/docker",|' /etc/docker/daemon.json; systemctl restart docker""",
         broken="docker info -f '{{.Driver}}' | grep overlay2",
+    ),
+    # This kernel has no XFS of version 4, the only one that can be without d_type; an ext4 can.
+    Fault(
+        "disk-xfs-no-dtype:ext4",
+        "storage.d-type",
+        inject=disk("mkfs.ext4 -q -F -O ^filetype", MOVED.format(keys="")),
+        broken="docker info -f '{{.Driver}}' | grep overlay2",
+        severity="warning",
+        verify_fix=True,
+        on=NO_E2FSPROGS,
+    ),
+    Fault(
+        "disk-xfs-no-dtype:asked-for-overlay2",
+        "engine.started",
+        inject=disk("mkfs.ext4 -q -F -O ^filetype", MOVED.format(keys=' "storage-driver": "overlay2",') + "true"),
+        broken="timeout 20 docker version",
+        cure="""
+            systemctl stop docker.socket docker.service
+            device=$(findmnt -no SOURCE /srv/docker)
+            umount /srv/docker
+            tune2fs -O filetype $device
+            e2fsck -fy $device || test $? -eq 1
+            mount $device /srv/docker
+            systemctl reset-failed docker.service docker.socket
+            systemctl start docker.socket docker.service""",
+        on=NO_E2FSPROGS,
     ),
     Fault(
         "disk-full-data-root",
