@@ -9,10 +9,12 @@ from pathlib import Path
 from tests.lab.base import ENGINES
 from tests.lab.fault import Fault, Healthy, at, engines, results_file
 from tests.lab.faults import FAULTS
-from tests.lab.healthy import HEALTHY
+from tests.lab.healthy import HEALTHY, STATES
+from tests.lab.lookalikes import LOOK_ALIKES
 
 DOCS = Path(__file__).parent
 NOT_RUN, NOT_PROVEN, NOT_THERE = "not run", "**not proven**", "–"
+MANY = 2
 # Differs from run to run: two documents that differ in nothing else say the same.
 SECONDS = re.compile(r"\b\d+\.\d s\b")
 
@@ -23,8 +25,8 @@ HEAD = """\
 
 Each fault is made on a whole machine with a real engine: a user's command that worked before fails, `doctor check` names the
 check as the first root cause and nothing unrelated beside it, and where a repair is listed, the command works again after it.
-Under each engine stands how long the diagnosis took; "{there}": the fault cannot be there. Faults have the ids of the
-project's catalogue, [faults.txt](faults.txt).
+Under each engine stands how long the diagnosis took; "{there}": the fault cannot be there. Symptoms are further checks that
+failed because of it, and stood beneath it. Faults have the ids of the project's catalogue, [faults.txt](faults.txt).
 """
 
 
@@ -32,11 +34,15 @@ def coverage(note: str) -> str:
     """Give the document: the newest outcomes, and for what was not run since, what it said before."""
     cells = {**said_before(DOCS / "coverage.md"), **outcomes(results_file())}
     lines = [HEAD.format(note=note, there=NOT_THERE), *summary(cells)]
-    lines += table("fault", "root cause named", "repair verified")
-    lines += [row(f, cells, f"{verdict(f)} | {repair(f)}") for f in FAULTS]
+    lines += table("fault", "root cause named", "symptoms", "repair verified")
+    lines += [row(f, cells, f"{verdict(f)} | {len(f.symptoms) or NOT_THERE} | {repair(f)}") for f in FAULTS]
     lines += ["", "## Healthy machines", "", "No error may be found on these.", ""]
     lines += table("machine", "warnings")
     lines += [row(h, cells, warnings(h, cells)) for h in HEALTHY]
+    lines += ["", "What looks like a fault there, and is none:", "", "| state | machine |", "|---|---|"]
+    lines += [f"| {state} | {machine} |" for state, machine in STATES]
+    lines += ["", "## Look-alikes", "", "Each was on a machine without the other, and was named without the other.", ""]
+    lines += ["| one | other |", "|---|---|", *(f"| {one} | {other} |" for one, other in told_apart(cells))]
     by_hand = (DOCS / "not-proven.md").read_text(encoding="utf-8").strip()
     return "\n".join([*lines, "", by_hand, "", *missing(cells, by_hand), ""])
 
@@ -124,6 +130,12 @@ def warnings(healthy: Healthy, cells: dict[tuple[str, str], str]) -> str:
     return cells.get((healthy.id, "warnings"), NOT_RUN)
 
 
+def told_apart(cells: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
+    """Give the look-alikes that were both proven."""
+    known = {f.id for f in FAULTS if proven(f, cells)}
+    return [pair for pair in LOOK_ALIKES if known.issuperset(pair)]
+
+
 def summary(cells: dict[tuple[str, str], str]) -> Iterator[str]:
     """Give the numbers."""
     yield from table("proven", "any engine")
@@ -135,6 +147,9 @@ def summary(cells: dict[tuple[str, str], str]) -> Iterator[str]:
     families = [{f.family for f in FAULTS if engine in proven(f, cells)} & catalogue for engine in ENGINES]
     counts = [len(family) for family in families]
     yield f"| faults, of the catalogue's {len(catalogue)} | {' | '.join(map(str, counts))} | {len(set().union(*families))} |"
+    yield ""
+    many = [f.id for f in FAULTS if len(f.symptoms) >= MANY and proven(f, cells)]
+    yield f"One cause with {MANY} symptoms or more beneath it: {len(many)} variants. Look-alikes told apart: {len(told_apart(cells))} pairs."
     yield ""
 
 

@@ -54,6 +54,7 @@ class Fault:
     env: Mapping[str, str] = field(default_factory=dict)  # for the same two
     severity: str = "error"
     with_: tuple[str, ...] = ()  # other root causes that are rightly named too
+    symptoms: tuple[str, ...] = ()  # further checks that fail because of it, and stand beneath it
     cure: str = ""  # a command that repairs it: afterwards `broken` succeeds and the check passes
     verify_fix: bool = False  # the finding's own commands must do the same, pasted into a shell
     engines: tuple[str, ...] = tuple(ENGINES)  # where it can be
@@ -113,6 +114,9 @@ def prove(fault: Fault, *, control: bool = True, engine: str = "") -> dict[str, 
         if finding["severity"] != fault.severity:
             raise NotProven(f"{fault.check} is of severity {finding['severity']}, not {fault.severity}")
         row["automatic"] = finding["automatic"]
+        folded = {r["id"] for r in report["results"] if r["status"] == "fail" and fault.check in r["because"]}
+        if apart := set(fault.symptoms) - folded:
+            raise NotProven(f"{sorted(apart)} did not fail because of {fault.check}\n{describe(report)}")
         repairs = [fault.cure] if fault.cure else []
         if fault.verify_fix:
             repairs += [command for command in finding["fix"] if not command.startswith("#")]

@@ -332,3 +332,29 @@ END
         for kind in ("xfs", "btrfs")
     ),
 )
+
+# States that look like faults to a hasty eye, and the machine that shows each.
+STATES = (
+    ("`docker info` warns of what the kernel does not ration", "plain"),
+    ("docker0 is DOWN while no container runs", "plain"),
+    ("the nameserver of a container is 127.0.0.11", "user-networks"),
+    ("Docker's chains under the names of Engine 28", "plain"),
+    ("FORWARD has policy DROP, with Docker's accepts in place", "vpn-and-firewalls"),
+    ("a listener is seen on tcp6 alone", "odd-surroundings"),
+    ("127.0.0.53 alone, with the real servers in /run/systemd/resolve/resolv.conf", "odd-surroundings"),
+    ("LimitNOFILE=infinity with no slow process", "odd-surroundings"),
+    ("a port is bound, on another address than the one published", "odd-surroundings"),
+    ("DOCKER_HOST is set, and answers", "odd-surroundings"),
+    ("the bridges' MTU is above the uplink's, and Path MTU discovery works", "odd-surroundings"),
+    ("the older iptables is loaded, and empty", "odd-surroundings"),
+    ('"iptables": false with complete rules made by hand', "rules-by-hand"),
+    ("ip_forward is 0, and all containers are on the host's network or none", "host-network-only"),
+    ("no daemon.json; an empty one where the engine takes it", "no-daemon-json"),
+    ("one of several mirrors is dead", "no-daemon-json"),
+    ("a proxy is set, and nothing gets out without it", "proxy-only"),
+    ("exit code 137 after docker kill, 143 after docker stop", "ended-containers"),
+    ("a container with on-failure that ended with 0", "ended-containers"),
+    ("an --internal network that reaches nothing outside", "ended-containers"),
+    ('"userland-proxy": false, and a container reaches its own published port', "no-userland-proxy"),
+    ("json-file without rotation, and short logs", "busy"),
+)

@@ -264,6 +264,7 @@ FAULTS = (
         host_dns_dead,
         f"timeout 6 getent hosts {NAME}",
         machine=KNOWN,
+        symptoms=("dns.server-dead", "dns.containers-resolve"),
     ),
     Fault(
         "dns-daemon-side-lookup:refused", "dns.host-resolves", says(5), f"timeout 6 getent hosts {NAME}", machine=KNOWN

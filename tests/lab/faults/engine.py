@@ -169,6 +169,7 @@ FAULTS: tuple[Fault, ...] = (
         inject=f"{STOP}; systemctl mask docker.service; {START}",
         broken=PS,
         verify_fix=True,
+        symptoms=("engine.running", "engine.reachable", "engine.responsive"),
     ),
     Fault(
         id="docker-unit-masked:socket",
@@ -254,6 +255,7 @@ FAULTS: tuple[Fault, ...] = (
         inject="for n in 1 2 3 4; do systemctl restart docker.service; done; true",
         broken=PS,
         verify_fix=True,
+        symptoms=("engine.running", "engine.reachable", "engine.responsive"),
     ),
     Fault(
         id="systemd-start-limit-hit:of-a-failure",
@@ -267,6 +269,7 @@ FAULTS: tuple[Fault, ...] = (
         check="daemon-json.syntax",
         inject="""echo '{"debug": true,}' > /etc/docker/daemon.json; systemctl restart docker.service; sleep 1""",
         broken=PS,
+        symptoms=("engine.started", "engine.running", "engine.reachable", "engine.responsive"),
     ),
     Fault(
         id="iptables-missing",

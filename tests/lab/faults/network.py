@@ -138,6 +138,7 @@ FAULTS: tuple[Fault, ...] = (
         inject="echo 'net.ipv4.ip_forward = 0' > /etc/sysctl.d/50-hardening.conf; sysctl --system >/dev/null 2>&1 || true",
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-ip-forward-off:daemon-json",
@@ -168,6 +169,7 @@ FAULTS: tuple[Fault, ...] = (
         inject=FLUSH,
         broken=PUBLISHES,
         verify_fix=True,
+        symptoms=("network.masquerade", "network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-docker-chains-flushed:nat",
@@ -175,6 +177,7 @@ FAULTS: tuple[Fault, ...] = (
         inject="iptables -t nat -F; iptables -t nat -X DOCKER",
         broken=PUBLISHES,
         verify_fix=True,
+        symptoms=("network.masquerade", "network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-docker-chains-flushed:forward-closed",
@@ -196,6 +199,13 @@ FAULTS: tuple[Fault, ...] = (
         inject="systemctl start nftables",
         broken=PUBLISHES,
         verify_fix=True,
+        symptoms=(
+            "network.docker-chains",
+            "network.masquerade",
+            "network.egress",
+            "dns.forward-firewall",
+            "dns.containers-resolve",
+        ),
     ),
     Fault(
         "net-nft-flush-ruleset:stop",
@@ -211,6 +221,7 @@ FAULTS: tuple[Fault, ...] = (
         inject="iptables -t nat -D POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-masquerade-missing:user-network",
@@ -234,6 +245,7 @@ FAULTS: tuple[Fault, ...] = (
         inject=settings(iptables=False) + FLUSH,
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.masquerade", "network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-iptables-false:forward-closed",
@@ -249,6 +261,7 @@ FAULTS: tuple[Fault, ...] = (
         inject="iptables -I FORWARD 1 -i docker0 -j DROP",
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-forward-drop-other-firewall:chain",
@@ -283,6 +296,7 @@ FAULTS: tuple[Fault, ...] = (
         broken=REACHES_OUT,
         verify_fix=True,
         on={"28.5": {"inject": "iptables -D DOCKER-FORWARD -i docker0 -j ACCEPT; iptables -P FORWARD DROP"}},
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-forward-drop-other-firewall:raw",
@@ -297,6 +311,7 @@ FAULTS: tuple[Fault, ...] = (
         inject="iptables -I DOCKER-USER -i docker0 -o host0 -j DROP",
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-docker-user-drop:tcp",  # pings and lookups pass
@@ -321,6 +336,7 @@ FAULTS: tuple[Fault, ...] = (
         "nft 'add chain inet fw onward { type filter hook forward priority 10; policy drop; }'",
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-second-nft-hook-drop:rule",
@@ -349,6 +365,7 @@ END
         inject="iptables-legacy -P FORWARD DROP",
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-br-nf-call-drop",
@@ -406,6 +423,7 @@ END
         inject="ip address flush dev docker0",
         broken=REACHES_OUT,
         verify_fix=True,
+        symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
     ),
     Fault(
         "net-networkd-hijack",

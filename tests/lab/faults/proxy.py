@@ -197,6 +197,7 @@ FAULTS = (
         inject=drop_in(**everywhere(CLOSED)),
         broken=PULL_HUB,
         verify_fix=True,
+        symptoms=("registry.hub", "registry.mirrors"),
     ),
     Fault(
         # A nameserver's port: it accepts the connection, and waits for something else.
@@ -229,6 +230,7 @@ FAULTS = (
         inject=drop_in(**everywhere(f"http://doctor:wrong@{{gateway}}:{PORT}")),
         broken=PULL_HUB,
         cure=f"sed -i s/wrong/s3cret/g {DROP_IN}; {RESTART}",
+        symptoms=("registry.hub", "registry.mirrors"),
     ),
     Fault(
         "proxy-407:none",

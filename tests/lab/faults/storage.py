@@ -141,6 +141,7 @@ FAULTS = (
         inject="mount --bind /srv/docker /srv/docker && mount -o remount,bind,ro /srv/docker",
         broken="timeout 20 docker run --rm busybox true",
         verify_fix=True,
+        symptoms=("containers.start", "network.egress"),
     ),
     Fault(
         "disk-data-root-mount-missing",
