@@ -23,6 +23,7 @@ from dockerdoctor.checks import (
     host_firewall,
     kernel,
     links,
+    mounted_sockets,
     neighbours,
     network,
     ports,
@@ -90,6 +91,7 @@ AREAS: tuple[ModuleType, ...] = (
     ports,
     ended,
     running,
+    mounted_sockets,
     redis,
 )
 
