@@ -97,7 +97,6 @@ def after(settings: ProxySettings, users: Iterable[Setting], units: Units | None
 
 def daemon_matters(settings: ProxySettings, trial: Trial, registries: Registries | None) -> bool:
     """Whether the use that the daemon makes of a proxy is what keeps it from a registry."""
-    """Whether the daemon's use of a proxy is what keeps it from a registry."""
     if not any(s.value == trial.value for s in settings.in_daemon.values()):
         return False
     # A plain question that is not answered has come as far as HTTP.

@@ -18,7 +18,7 @@ from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, ask, ask_list
-from dockerdoctor.facts.proxy import hidden_secrets, proxy_variables, raw_client, raw_daemon, raw_known
+from dockerdoctor.facts.proxy_reading import hidden_secrets, proxy_variables, raw_client, raw_daemon, raw_known
 from dockerdoctor.facts.pulls import FailedPulls
 from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Registries, Registry, in_networks
 from dockerdoctor.facts.registry_names import CERTS_D, ago, named, wants_hub

@@ -7,17 +7,9 @@ import pytest
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, client_config
 from dockerdoctor.facts.engine import DaemonProcess
-from dockerdoctor.facts.proxy import (
-    ProxySettings,
-    Setting,
-    UnitSetting,
-    dockerfile_settings,
-    proxy_settings,
-    raw_client,
-    raw_daemon,
-    raw_known,
-    raw_units,
-)
+from dockerdoctor.facts.proxy import ProxySettings, Setting, UnitSetting
+from dockerdoctor.facts.proxy_reading import dockerfile_settings, raw_client, raw_daemon, raw_known, raw_units
+from dockerdoctor.facts.proxy_trying import proxy_settings
 from dockerdoctor.host import Host
 from tests.checks.test_registry import info
 

@@ -1,0 +1,132 @@
+"""The probes of proxies: every place is read, and every proxy that is in use tried once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from dockerdoctor.facts.containers import Networks
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, mask_url
+from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, Units
+from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting
+from dockerdoctor.facts.proxy_reading import (
+    bare_address,
+    dockerfile_settings,
+    hidden_secrets,
+    raw_client,
+    raw_daemon,
+    raw_known,
+    raw_units,
+)
+from dockerdoctor.host import Host
+from dockerdoctor.measure import Unmeasured, probe
+from dockerdoctor.web import HUB, PATIENCE, Attempt, Proxy, ask, at_once, is_loopback_host, parse_proxy
+
+
+@probe(deadline=4)
+def proxy_settings(
+    host: Host,
+    endpoint: ChosenEndpoint,
+    client: ClientConfig | None,
+    process: DaemonProcess | None,
+    units: Units | None,
+    info: EngineInfo | None,
+    config: DaemonJson | None,
+) -> ProxySettings:
+    """Read every place; only what is in force comes from the running daemon."""
+    daemon, source = raw_daemon(host, process, info, config)
+    seen = bool(info) or bool(process and process.environment_read)
+    unit = tuple(
+        UnitSetting(u.path, u.line, u.name, u.value, u.ignored, u.lone_percent, _in_force(raw, u, daemon, seen=seen))
+        for u, raw in raw_units(host, units)
+    )
+    known = raw_known(host)
+    return ProxySettings(
+        shell=tuple(Setting(k, mask_url(v), s) for k, v, s in known if s.startswith("environment")),
+        host=tuple(Setting(k, mask_url(v), s) for k, v, s in known if not s.startswith("environment")),
+        daemon=tuple(Setting(k, mask_url(v), source) for k, v in sorted(daemon.items())),
+        daemon_seen=seen,
+        unit=unit if endpoint.local else (),
+        client=tuple(
+            Setting(k, mask_url(v), client.path if client else "")
+            for k, v in raw_client(host, client, endpoint).items()
+        ),
+        dockerfile=dockerfile_settings(host.text(f"{host.cwd}/Dockerfile")) if host.cwd else (),
+    )
+
+
+def _in_force(raw: str, setting: UnitSetting, daemon: Mapping[str, str], *, seen: bool) -> bool | None:
+    if not seen:
+        return None
+    # GET /info does not tell the spelling, nor the password.
+    has = daemon.get(setting.name) or daemon.get(setting.name.upper()) or ""
+    return has == raw or (bare_address(has) == bare_address(raw) and "@" not in has)
+
+
+# A proxy answers a bad question at once, however slow the servers behind it are.
+MANNERS = 1.0  # seconds
+
+
+@probe(deadline=PATIENCE + MANNERS + 1)
+def proxy_trials(
+    host: Host,
+    endpoint: ChosenEndpoint,
+    settings: ProxySettings,
+    process: DaemonProcess | None,
+    info: EngineInfo | None,
+    config: DaemonJson | None,
+    client: ClientConfig | None,
+    networks: Networks | None,
+) -> ProxyTrials:
+    """Try each proxy from the host, as it is set; containers try theirs from inside (see `Wanted`)."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    raw = [v for k, v in raw_daemon(host, process, info, config)[0].items() if k.upper() != "NO_PROXY"]
+    raw += [v for k, v in raw_client(host, client, endpoint).items() if k != "noProxy"]
+    raw += [s.value for s in settings.dockerfile if s.kind != "NO_PROXY"]
+    gateway = next((g for n in (networks.all if networks else ()) if n.name == "bridge" for g in n.gateways), "")
+    values = list(dict.fromkeys(raw))
+    hidden = hidden_secrets(info, raw_daemon(host, process, info, config)[0])
+    tried = at_once([partial(try_proxy, host, v, gateway, hidden=v in hidden) for v in values], PATIENCE + MANNERS)
+    return ProxyTrials(
+        tuple(
+            done or Trial(mask_url(v), asked=Attempt("", mask_url(v), "proxy", "timeout"))
+            for v, done in zip(values, tried, strict=True)
+        )
+    )
+
+
+def try_proxy(host: Host, value: str, gateway: str = "", *, hidden: bool = False) -> Trial:
+    """Ask one proxy for a tunnel."""
+    proxy = parse_proxy(value)
+    if isinstance(proxy, str):
+        return Trial(mask_url(value), problem=proxy)
+    target = f"https://{HUB}/v2/"
+    asked = ask(target, proxy, patience=PATIENCE - 0.2)
+    plainly = None
+    if proxy.scheme == "https" and asked.layer == "proxy" and not asked.status:
+        plainly = ask(target, Proxy("http", proxy.host, proxy.port, proxy.userinfo), patience=PATIENCE - 0.2)
+        if plainly.layer != "proxy":
+            plainly = Attempt(plainly.url, plainly.via, "proxy", "ok", 200)
+    speaks = None
+    if asked.outcome == "silent" and proxy.scheme == "http":
+        reply = host.exchange(proxy.host, proxy.port, b"GET / HTTP/1.0\r\n\r\n", MANNERS)
+        speaks = isinstance(reply, bytes) and reply.startswith(b"HTTP/")
+    at_gateway = ""
+    if gateway and is_loopback_host(proxy.host):
+        at_gateway = f"{gateway}:{proxy.port} {host.dial(gateway, proxy.port, 1.0).outcome}"
+    return Trial(
+        mask_url(value),
+        "",
+        proxy.scheme,
+        proxy.has_scheme,
+        proxy.host,
+        proxy.port,
+        asked,
+        plainly,
+        bool(proxy.userinfo),
+        hidden,
+        speaks,
+        at_gateway,
+    )
