@@ -98,9 +98,9 @@ def server_dead(
     if unasked := dark(inside):
         return unasked
     servers, source = given(config, resolver)
-    usable = [s for s in servers if not is_loopback(s)]
+    usable = [s for s in servers if not is_loopback(s) and not all(beyond(v, s) for v in inside.views)]
     if source == "Docker's fallback" or not usable:
-        return skipped("containers are given no nameserver of this host's configuration")
+        return skipped("containers are given no nameserver of this host's configuration that they could reach")
     if any(works(both(v, s)) for v in inside.views for s in usable):
         return passed(f"containers are given {', '.join(servers)} ({source})")
     if any(works(both(host, s)) and _unreached(inside, s) for s in usable):

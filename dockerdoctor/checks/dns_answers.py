@@ -44,6 +44,7 @@ NO_SERVER: tuple[str, ...] = (
     "dns.resolv-conf",
     "dns.host-resolves",
     "dns.loopback-in-daemon-json",
+    "dns.ipv6-only",
     "dns.udp-blocked",
     "dns.input-firewall",
     "dns.forward-firewall",

@@ -181,6 +181,8 @@ def embedded_resolvers(host: Host, containers: Containers, networks: Networks) -
         if c.pid
         and any(a.network in open_networks for a in c.networks)
         and all(a.network != "bridge" for a in c.networks)
+        # One that was given another server since, a VPN client's say, has no need of this one.
+        and EMBEDDED in parse_resolv_conf(host.text(c.resolv_conf_path))[0]
     ][:MAX_ASKED]
     questions = json.dumps({"dns": {"servers": [EMBEDDED], "names": [HUB]}, "deadline": 2 * HOST_TIMEOUT})
 
