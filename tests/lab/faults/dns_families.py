@@ -87,7 +87,7 @@ FAULTS = (
     Fault(
         "dns-embedded-resolver-broken:kill-switch",
         "dns.container-firewall",
-        f"{ENTER} iptables -A OUTPUT -d 192.0.2.0/24 -j ACCEPT; {ENTER} iptables -P OUTPUT DROP",
+        f"{ENTER} iptables -A OUTPUT -o eth0 -j ACCEPT; {ENTER} iptables -P OUTPUT DROP",
         IN_APP,
         setup=RUNS,
         machine=KNOWN,
@@ -98,7 +98,7 @@ FAULTS = (
         "dns.container-firewall",
         f"""{ENTER} nft add table inet vpn
         {ENTER} nft 'add chain inet vpn out {{ type filter hook output priority 0; policy drop; }}'
-        {ENTER} nft add rule inet vpn out oifname tun0 accept""",
+        {ENTER} nft add rule inet vpn out oifname eth0 accept""",
         IN_APP,
         setup=RUNS,
         machine=KNOWN,
