@@ -5,6 +5,7 @@ from types import ModuleType
 from dockerdoctor.checks import (
     addresses,
     chains,
+    connections,
     containers,
     daemon_json,
     daemon_keys,
@@ -68,6 +69,7 @@ AREAS: tuple[ModuleType, ...] = (
     kernel,
     resources,
     network,
+    connections,
     links,
     addresses,
     chains,

@@ -101,6 +101,7 @@ def resolv_conf(resolver: HostResolver, dns: HostDns, routes: Routes | None, reg
     title="The host's own firewall lets its questions to nameservers pass",
     severity=Severity.ERROR,
     docs=FIREWALLS,
+    upstream=("network.conntrack",),  # what finds no room in the table is not permitted either
 )
 def host_firewall(
     resolver: HostResolver, dns: HostDns, routes: Routes | None, firewall: Firewall | None, moved: Moved | None
@@ -130,6 +131,7 @@ def host_firewall(
         *shown(found),
         cause="A rule for the host's own packets drops its questions to nameservers, the daemon's among them.",
         fix=taken_away(found),
+        because=() if found else None,
     )
 
 

@@ -17,7 +17,6 @@ from dockerdoctor.model import Evidence, Finding, Severity
 
 BRIDGE = "https://docs.docker.com/engine/network/drivers/bridge/"
 TROUBLE = "https://docs.docker.com/engine/daemon/troubleshoot/"
-FULL = 0.95  # of the connection table: beyond it the kernel drops what is new
 
 IPv4Network = ipaddress.IPv4Network
 
@@ -302,73 +301,3 @@ def icmp_filters(firewall: Firewall, routes: Routes) -> tuple[tuple[str, str, st
         told = Packet("", "docker0", "icmp", 0, routes.source, "", "RELATED", False, icmp="3/4")
         found += [(d.chain.label, d.text, d.delete) for d in drops(firewall, hook, told) if d.certain]
     return tuple(found)
-
-
-@check(
-    "network.conntrack",
-    title="The connection table has room",
-    severity=Severity.ERROR,
-    docs="https://docs.kernel.org/networking/nf_conntrack-sysctl.html",
-)
-def conntrack(kernel: Forwarding) -> Finding:
-    """
-    Every translated connection takes an entry; when the table is full, the kernel drops new ones.
-
-    Why it matters: connections fail at random under load ("nf_conntrack: table full, dropping packet").
-    How to fix: raise the limit.
-    """
-    if not kernel.conntrack_max:
-        return skipped("connections are not tracked")
-    share = kernel.conntrack_count / kernel.conntrack_max
-    seen = Evidence(
-        "/proc/sys/net/netfilter", f"nf_conntrack_count {kernel.conntrack_count}, _max {kernel.conntrack_max}"
-    )
-    if share < FULL:
-        return passed(f"{kernel.conntrack_count} of {kernel.conntrack_max} connections", seen)
-    wider = kernel.conntrack_max * 4
-    return failed(
-        f"the connection table is full: {kernel.conntrack_count} of {kernel.conntrack_max}",
-        seen,
-        cause="The kernel's table of connections is full, and it drops packets of new ones.",
-        fix=(
-            f"sysctl -w net.netfilter.nf_conntrack_max={wider}",
-            f"printf 'net.netfilter.nf_conntrack_max = {wider}\\n' | tee /etc/sysctl.d/90-conntrack.conf",
-        ),
-        impact="none; an entry takes some 300 bytes of memory",
-    )
-
-
-@check(
-    "network.neighbours",
-    title="The table of neighbours has room",
-    severity=Severity.ERROR,
-    docs="https://man7.org/linux/man-pages/man7/arp.7.html",
-)
-def neighbours(kernel: Forwarding) -> Finding:
-    """
-    Each address on a bridge is an entry of the kernel's ARP table, which all containers of the host share.
-
-    Why it matters: with hundreds of containers connections fail ("neighbour: arp_cache: neighbor table overflow!").
-    How to fix: raise the three thresholds.
-    """
-    if not kernel.neighbours_max:
-        return skipped("the kernel does not tell how many neighbours it remembers")
-    seen = Evidence(
-        "/proc/net/stat/arp_cache",
-        f"{kernel.neighbours} entries of {kernel.neighbours_max} (gc_thresh3), full {kernel.neighbours_refused} times",
-    )
-    if kernel.neighbours < FULL * kernel.neighbours_max:
-        return passed(f"{kernel.neighbours} of {kernel.neighbours_max} neighbours", seen)
-    base = "net.ipv4.neigh.default.gc_thresh"
-    wider = {f"{base}{n + 1}": kernel.neighbours_max * factor for n, factor in enumerate((1, 2, 4))}
-    text = "".join(f"{key} = {value}\\n" for key, value in wider.items())
-    return failed(
-        f"the table of neighbours is full: {kernel.neighbours} of {kernel.neighbours_max}",
-        seen,
-        cause="The kernel's ARP table has no room for further neighbours, and packets to them are dropped.",
-        # The greatest first: no threshold may pass the next.
-        fix=(
-            *(f"sysctl -w {key}={value}" for key, value in reversed(wider.items())),
-            f"printf '{text}' | tee /etc/sysctl.d/90-neighbours.conf",
-        ),
-    )

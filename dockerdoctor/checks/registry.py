@@ -26,6 +26,7 @@ MISSING_PROXY = (
     "proxy.unit-in-force",
     "proxy.unit-percent",
 )
+FULL_TABLE = ("network.conntrack",)  # whatever is not there may be so because no connection can be opened
 OWN = (
     "registry.clock",
     "registry.certs-d",
@@ -98,7 +99,7 @@ def _because(registries: Iterable[Registry]) -> tuple[str, ...]:
     for registry in registries:
         causes = causes_of(registry)
         if not causes:
-            return ()
+            return FULL_TABLE
         found += causes
     return tuple(dict.fromkeys(found))
 
@@ -115,7 +116,7 @@ def _list(registries: Iterable[Registry]) -> str:
     title="Docker Hub, or a mirror of it, serves",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/desktop/setup/allow-list/",
-    upstream=("dns.host-resolves", *PROXIES, *MISSING_PROXY, *OWN),
+    upstream=("dns.host-resolves", *PROXIES, *MISSING_PROXY, *FULL_TABLE, *OWN),
 )
 def hub(registries: Registries) -> Finding:
     """
@@ -215,7 +216,7 @@ def _ways(registry: Registry, *, mirrored: bool) -> tuple[str, ...]:
     title="The other registries that something here uses serve",
     severity=Severity.WARNING,
     docs="https://docs.docker.com/reference/cli/docker/image/pull/",
-    upstream=("dns.host-resolves", *PROXIES, *MISSING_PROXY, *OWN, "registry.hub", "registry.mirrors"),
+    upstream=("dns.host-resolves", *PROXIES, *MISSING_PROXY, *FULL_TABLE, *OWN, "registry.hub", "registry.mirrors"),
 )
 def others_serve(registries: Registries) -> Finding:
     """
@@ -252,7 +253,7 @@ def others_serve(registries: Registries) -> Finding:
     severity=Severity.WARNING,
     docs=MIRRORS,
     # Where nothing at all serves, no mirror does.
-    upstream=("registry.hub", "dns.host-resolves", *PROXIES, *MISSING_PROXY),
+    upstream=("registry.hub", "dns.host-resolves", *PROXIES, *MISSING_PROXY, *FULL_TABLE),
 )
 def mirrors(registries: Registries, config: DaemonJson | None) -> Finding:
     """

@@ -47,6 +47,8 @@ class Forwarding:
     neighbours: int = 0  # entries of the table of neighbours (ARP), over all namespaces
     neighbours_max: int = 0  # net.ipv4.neigh.default.gc_thresh3; 0 when it is not known
     neighbours_refused: int = 0  # how often the table was full since boot
+    conntrack_dropped: int = 0  # packets that found no room in the table of connections, since boot
+    conntrack_evicted: int = 0  # entries that made room, being unanswered
 
     def of(self, interface: str) -> str:
         """Whether packets that come in there are forwarded."""
@@ -69,10 +71,15 @@ def read_settings(host: Host) -> tuple[Setting, ...]:
     return tuple(found.values())
 
 
-def neighbours(table: str, most: int) -> tuple[int, int, int]:
-    """Entries, limit and refusals, of /proc/net/stat/arp_cache: a line a processor, in hexadecimal."""
+def statistics(table: str) -> list[dict[str, str]]:
+    """Read a file of /proc/net/stat: names in the first line, then a line a processor, in hexadecimal."""
     names, *lines = [line.split() for line in table.splitlines()] or [[]]
-    rows = [dict(zip(names, line, strict=False)) for line in lines]
+    return [dict(zip(names, line, strict=False)) for line in lines]
+
+
+def neighbours(table: str, most: int) -> tuple[int, int, int]:
+    """Entries, limit and refusals, of /proc/net/stat/arp_cache."""
+    rows = statistics(table)
     # Every line repeats the number of entries, which are common to all processors.
     entries = int(rows[0].get("entries", "0"), 16) if rows else 0
     return entries, most, sum(int(row.get("table_fulls", "0"), 16) for row in rows)
@@ -89,6 +96,7 @@ def forwarding(host: Host, endpoint: ChosenEndpoint) -> Forwarding:
         return int(text) if text.isdigit() else 0
 
     folder = "/proc/sys/net/ipv4/conf"
+    tracked = statistics(host.text("/proc/net/stat/nf_conntrack"))
     return Forwarding(
         host.sysctl("net.ipv4.ip_forward"),
         # Not through sysctl(): an interface's name may hold dots.
@@ -99,6 +107,7 @@ def forwarding(host: Host, endpoint: ChosenEndpoint) -> Forwarding:
         read_settings(host),
         tuple(n for n in host.listdir(folder) if host.text(f"{folder}/{n}/route_localnet").strip() == "1"),
         *neighbours(host.text("/proc/net/stat/arp_cache"), number("net.ipv4.neigh.default.gc_thresh3")),
+        *(sum(int(row.get(name, "0"), 16) for row in tracked) for name in ("drop", "early_drop")),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import exposure, links, network
+from dockerdoctor.checks import connections, exposure, links
 from dockerdoctor.facts.containers import Attachment, Containers, Networks
 from dockerdoctor.facts.forwarding import neighbours
 from dockerdoctor.facts.inside import Published
@@ -120,7 +120,7 @@ def test_neighbours(table, most, status):
     entries, limit, refused = neighbours(table, most)
     assert (entries, refused) == ((1016, 9) if table else (0, 0))
     sysctls = kernel(neighbours=entries, neighbours_max=limit, neighbours_refused=refused)
-    found = network.neighbours.decide(sysctls)
+    found = connections.neighbours.decide(sysctls)
     assert found.status is status
     if status is FAIL:
         assert found.fix[0] == "sysctl -w net.ipv4.neigh.default.gc_thresh3=4096"

@@ -229,11 +229,6 @@ def test_mtu(seen, routes, ruleset, status):
         assert found.fix[0] == "iptables -D OUTPUT -p icmp -m icmp --icmp-type 3/4 -j DROP"
 
 
-@pytest.mark.parametrize(("count", "most", "status"), [(0, 0, SKIP), (10, 1000, PASS), (960, 1000, FAIL)])
-def test_conntrack(count, most, status):
-    assert network.conntrack.decide(kernel(conntrack_count=count, conntrack_max=most)).status is status
-
-
 def resolver(*servers):
     return HostResolver(ResolvConf("/etc/resolv.conf", True, nameservers=servers), ResolvConf("/run/x", False))
 
