@@ -99,7 +99,8 @@ def _because(registries: Iterable[Registry]) -> tuple[str, ...]:
     for registry in registries:
         causes = causes_of(registry)
         if not causes:
-            return FULL_TABLE
+            silent = registry.asked.layer == "connect" and registry.asked.outcome in {"timeout", "EPERM"}
+            return FULL_TABLE if silent else ()
         found += causes
     return tuple(dict.fromkeys(found))
 
