@@ -4,6 +4,7 @@ from types import ModuleType
 
 from dockerdoctor.checks import (
     addresses,
+    cgroups,
     chains,
     connections,
     containers,
@@ -66,6 +67,7 @@ AREAS: tuple[ModuleType, ...] = (
     storage,
     storage_mount,
     storage_use,
+    cgroups,
     kernel,
     resources,
     network,

@@ -22,6 +22,9 @@ CAUSES = (
     "storage.inodes",
     # The questions are asked from threads.
     "kernel.clone3",
+    "cgroups.mounted",
+    "cgroups.version",
+    "cgroups.systemd-driver",
     "network.bridge",
     "network.bridge-address",
     "network.docker-chains",

@@ -12,7 +12,6 @@ from dockerdoctor.checks.rewriting import impact, restarted, rewritten, with_val
 from dockerdoctor.daemonkeys import ADDRESSES, BOOL, BY_NAME, STRING, STRINGS, keys_of_flag
 from dockerdoctor.daemontypes import fits
 from dockerdoctor.daemonvalues import wrong_values
-from dockerdoctor.daemonvalues.daemon import cgroup_driver
 from dockerdoctor.daemonvalues.wrong import REMOVE, UNSURE, Wrong
 from dockerdoctor.examine import check, failed, passed
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
@@ -53,8 +52,6 @@ def values(
     runtimes = {**given.get("runtimes", {}), **settings.get("runtimes", {})}
     given |= settings | ({"runtimes": runtimes} if runtimes else {})
     found = list(wrong_values(given, engine, file.absent))
-    if units:
-        found += cgroup_driver(given, systemd=units.systemd)
     wrong = [one for one in found if one.key in settings]
     if not wrong:
         return passed(f"dockerd accepts every value of {file.path}")

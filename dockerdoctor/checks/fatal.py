@@ -348,6 +348,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "Nothing mounted them, or this engine is older than the version of control groups that the host uses.",
         "https://github.com/docker/for-linux/issues/219",
         ("mount -t cgroup,cgroup2", "# mount them (cgroupfs-mount), or install a newer engine"),
+        because=("cgroups.mounted", "cgroups.version"),
     ),
     Signature(
         "bug",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dockerdoctor.examine import check, failed, passed, skipped
-from dockerdoctor.facts.engine import EngineInfo
 from dockerdoctor.facts.kernel import Kernel
 from dockerdoctor.model import Evidence, Finding, Severity
 
@@ -63,28 +62,4 @@ def modules(kernel: Kernel) -> Finding:
         Evidence("/lib/modules", ", ".join(kernel.modules)),
         cause="The kernel was upgraded, and the old one still runs: it can load no module any more.",
         fix=("# reboot, when it suits the containers",),
-    )
-
-
-@check(
-    "kernel.memory-limits",
-    title="The kernel can limit the memory of containers",
-    severity=Severity.WARNING,
-    docs="https://docs.docker.com/engine/containers/resource_constraints/",
-)
-def memory_limits(info: EngineInfo) -> Finding:
-    """
-    Some systems, Raspberry Pi OS among them, start the kernel without the memory controller.
-
-    Why it matters: `--memory` is discarded, and one container can take all of the host's memory.
-    How to fix: turn the controller on in the kernel's command line. That swap cannot be limited is harmless.
-    """
-    wrong = [w for w in info.warnings if "No memory limit support" in w]
-    if not wrong:
-        return passed("GET /info has no complaint about memory limits")
-    return failed(
-        "this kernel cannot limit the memory of containers",
-        Evidence("GET /info warnings", wrong[0].strip()),
-        cause="The memory controller of the control groups is off.",
-        fix=("# add cgroup_enable=memory cgroup_memory=1 to the kernel's command line, and reboot",),
     )

@@ -43,7 +43,15 @@ NO_TRY = (
     title="The daemon's last start succeeded",
     severity=Severity.ERROR,
     docs=TROUBLE,
-    upstream=(*NO_TRY, "engine.unit-user", "engine.pid-file", "engine.containerd", *CONFIG_ERRORS),
+    upstream=(
+        *NO_TRY,
+        "engine.unit-user",
+        "engine.pid-file",
+        "engine.containerd",
+        "cgroups.mounted",
+        "cgroups.version",
+        *CONFIG_ERRORS,
+    ),
 )
 def started(
     endpoint: ChosenEndpoint,
@@ -143,7 +151,7 @@ def _gave_up(
     # Words of a log are no shell's.
     words = {name: value if name == "install" else quote(value) for name, value in fields.items()}
     steps = [step.format(**(fields if step.startswith("#") else words)) for step in known.fix]
-    taken_out = [step for step in map(_without, named) if step]
+    taken_out = [step for step in map(flag_removed, named) if step]
     if taken_out:
         steps += ["# or without it:", *taken_out, RELOAD]
     return failed(
@@ -155,7 +163,7 @@ def _gave_up(
     )
 
 
-def _without(flag: Flag) -> str:
+def flag_removed(flag: Flag) -> str:
     """Take a flag out of the line that gives it; empty where the line, or the value as it is written, is not known."""
     if not flag.line or "***" in flag.value:
         return ""

@@ -13,7 +13,6 @@ from dockerdoctor.daemonvalues.wrong import (
     Settings,
     Wrong,
     texts,
-    without,
 )
 
 
@@ -178,12 +177,3 @@ def files(settings: Settings, absent: Iterable[tuple[str, str]]) -> Iterator[Wro
                 )
         elif key == "seccomp-profile" or tls:
             yield Wrong(key, f"{key}: {path} does not exist", how=f"put the file {path} there, or take {key} out")
-
-
-def cgroup_driver(settings: Settings, *, systemd: bool) -> Iterator[Wrong]:
-    """The systemd cgroup driver asks systemd for each container; without one no container starts."""
-    options = texts(settings, "exec-opts")
-    bad = [o for o in options if o.replace(" ", "").lower() == "native.cgroupdriver=systemd"]
-    if bad and not systemd:
-        reason = "exec-opts: native.cgroupdriver=systemd, and this host does not run systemd"
-        yield Wrong("exec-opts", reason, without(settings, "exec-opts", bad))

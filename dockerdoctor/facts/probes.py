@@ -4,6 +4,7 @@ from types import ModuleType
 
 from dockerdoctor.facts import (
     caller,
+    cgroups,
     containers,
     counters,
     daemon_json,
@@ -45,6 +46,7 @@ AREAS: tuple[ModuleType, ...] = (
     startup,
     storage,
     mounts,
+    cgroups,
     kernel,
     containers,
     mounted_sockets,

@@ -275,13 +275,6 @@ def test_what_new_containers_get(text, names):
         assert found.fix[-1] == "systemctl restart docker"
 
 
-def test_the_systemd_cgroup_driver_needs_systemd():
-    file = file_of('{"exec-opts": ["native.cgroupdriver=systemd"]}')
-    assert not failing(file)
-    bare = Units(False, Unit(""), Unit(""), Unit(""))
-    assert list(failing(file, more={Units: bare})) == ["values"]
-
-
 def test_a_protected_socket_of_the_file_is_kept_and_the_flag_goes():
     text = '{"hosts": ["fd://", "tcp://0.0.0.0:2376"], "tlsverify": true, "tlscert": "/c", "tlskey": "/k", "tlscacert": "/a"}'
     (finding,) = failing(text).values()

@@ -2,10 +2,9 @@
 
 import pytest
 
-from dockerdoctor.checks.kernel import clone3, memory_limits, modules
+from dockerdoctor.checks.kernel import clone3, modules
 from dockerdoctor.facts.kernel import Kernel, fate
 from dockerdoctor.model import Status
-from tests.checks.test_registry import info
 
 PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
 DENY = "SCMP_ACT_ERRNO"
@@ -40,9 +39,6 @@ def test_fate(profile, said):
         (modules, Kernel("6.1"), SKIP),
         (modules, Kernel("6.1", ("6.0", "6.1")), PASS),
         (modules, Kernel("6.1", ("6.2",)), FAIL),
-        (memory_limits, info(), PASS),
-        (memory_limits, info(warnings=("WARNING: No swap limit support",)), PASS),
-        (memory_limits, info(warnings=("WARNING: No memory limit support",)), FAIL),
     ],
 )  # fmt: skip
 def test_verdict(check, fact, status):
