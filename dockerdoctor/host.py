@@ -79,6 +79,7 @@ class DnsAnswer:
     addresses: tuple[str, ...] = ()
     truncated: bool = False
     seconds: float = 0.0
+    kind: str = "A"  # the type of record asked for
 
     @property
     def ok(self) -> bool:

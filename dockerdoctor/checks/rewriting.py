@@ -72,3 +72,19 @@ def without(text: str, root: Node, names: Iterable[str]) -> str:
 def with_value(node: Node, value: Any) -> Edit:
     """Write another value in the place of one."""
     return Edit(node.start, node.end, typed(value))
+
+
+def with_member(text: str, key: str, value: Any) -> str:
+    """The text with a key of the outermost object set, a new one before all others; empty where there is no object."""
+    root = jsontext.document(text)
+    if not text.strip():
+        return f"{{\n  {typed(key)}: {typed(value)}\n}}\n"
+    if not root or not isinstance(root.value, dict):
+        return ""
+    mine = [m.node for m in root.members if m.key == key]
+    if mine:
+        return jsontext.edited(text, [with_value(mine[-1], value)])
+    at = root.start + 1
+    lead = text[at : root.members[0].start] if root.members else "\n"
+    comma = "," if root.members else ""
+    return jsontext.edited(text, [Edit(at, at, f"{lead}{typed(key)}: {typed(value)}{comma}")])

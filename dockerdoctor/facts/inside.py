@@ -20,6 +20,7 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import ANSWERS, EngineVersion
 from dockerdoctor.facts.firewall import Firewall
 from dockerdoctor.facts.probe_container import DEADLINE, Lab, Questions, open_lab
+from dockerdoctor.facts.records import RecordQuestions
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer, Host
@@ -78,6 +79,7 @@ class View:
     gateway: str = ""
     mtu: int = 0  # of the container's own interface
     dns: tuple[DnsAnswer, ...] = ()
+    records: tuple[DnsAnswer, ...] = ()  # answers to `RecordQuestions`, which judge names and not servers
     lookups: tuple[Lookup, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     pings: tuple[Ping, ...] = ()
@@ -90,6 +92,11 @@ class View:
     def said(self, server: str, transport: str) -> tuple[DnsAnswer, ...]:
         """The answers of one nameserver over one transport."""
         return tuple(a for a in self.dns if a.server == server and a.transport == transport)
+
+    def record(self, server: str, name: str, kind: str = "A") -> tuple[DnsAnswer, ...]:
+        """What a server said of one name: over UDP, and over TCP where that did not fit."""
+        asked = (server, name, kind)
+        return tuple(a for a in self.records if (a.server, a.name, a.kind) == asked)
 
     def exchange(self, host: str, port: int) -> Exchange | None:
         """The conversation with one target, if there was one."""
@@ -121,6 +128,11 @@ class Inside:
         return tuple(v for v in (self.bridge, self.user) if v.asked)
 
 
+def answers(said: list[dict[str, Any]]) -> tuple[DnsAnswer, ...]:
+    """Read what nameservers said."""
+    return tuple(DnsAnswer(**{**a, "addresses": tuple(a["addresses"])}) for a in said)
+
+
 def view(place: str, said: dict[str, Any]) -> View:
     """Read the script's answers."""
     return View(
@@ -130,7 +142,8 @@ def view(place: str, said: dict[str, Any]) -> View:
         nameservers=tuple(said["nameservers"]),
         gateway=said["gateway"],
         mtu=min((i["mtu"] for i in said["interfaces"]), default=0),
-        dns=tuple(DnsAnswer(**{**a, "addresses": tuple(a["addresses"])}) for a in said["dns"]),
+        dns=answers(said["dns"]),
+        records=answers(said["records"]),
         lookups=tuple(Lookup(x["name"], x["outcome"], tuple(x["addresses"]), x["seconds"]) for x in said["lookups"]),
         exchanges=tuple(Exchange(**x) for x in said["exchanges"]),
         pings=tuple(Ping(**p) for p in said["pings"]),
@@ -162,6 +175,7 @@ def questions_for(
     routes: Routes | None,
     wanted: Wanted | None,
     running: ContainerResolvers | None = None,
+    records: RecordQuestions | None = None,
 ) -> Questions:
     """Decide what to ask: every nameserver that a container may be given, and every address that it may need."""
     servers: list[str] = []
@@ -172,11 +186,13 @@ def questions_for(
         if not resolver.for_containers and not (config and config.dns):
             servers += FALLBACK
     servers += [s for c in running.all for s in (*c.servers, *c.own)] if running else []
+    servers += records.servers if records else ()
     gateways = routes.gateways if routes else ()
     pings = [(g, size) for g in gateways[:2] for size in (56, 0)]
     return Questions(
         servers=tuple(dict.fromkeys(s for s in servers if not is_loopback(s))),
         names=(HUB, *(wanted.names if wanted else ())),
+        records=records.all if records else (),
         lookups=(HUB,),
         exchanges=wanted.exchanges if wanted else (),
         pings=tuple(pings),
@@ -204,6 +220,7 @@ def inside(
     routes: Routes | None,
     wanted: Wanted | None,
     running: ContainerResolvers | None,
+    records: RecordQuestions | None,
     before: Firewall | None,  # noqa: ARG001 - the counters are read before the questions, so that what moves is ours
 ) -> Inside:
     """
@@ -213,7 +230,7 @@ def inside(
     """
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
-    questions = questions_for(resolver, config, routes, wanted, running)
+    questions = questions_for(resolver, config, routes, wanted, running, records)
     survey = Survey(open_lab(host, endpoint, ping), questions, routes.source if routes and endpoint.local else "")
     try:
         return survey.take()
@@ -287,7 +304,7 @@ class Survey:
 
     def on_host(self) -> None:
         """Ask from the host itself; its nameservers are asked elsewhere (`HostDns`)."""
-        said = ask.answer({**self.questions.payload(), "dns": {}}, self.questions.deadline)
+        said = ask.answer(replace(self.questions, names=()).payload(), self.questions.deadline)
         self.views[HOST].set_result(view(HOST, said))
 
     def on_bridge(self) -> None:

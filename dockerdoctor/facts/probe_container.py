@@ -44,6 +44,7 @@ class Questions:
 
     servers: tuple[str, ...] = ()
     names: tuple[str, ...] = (HUB,)
+    records: tuple[tuple[str, str], ...] = ()  # name, type: asked of every server too, as a C library would
     lookups: tuple[str, ...] = ()
     exchanges: tuple[tuple[str, int, str, float], ...] = ()  # host, port, what to send, patience in seconds
     pings: tuple[tuple[str, int], ...] = ()
@@ -54,6 +55,7 @@ class Questions:
         """As the script reads it."""
         return {
             "dns": {"servers": list(self.servers), "names": list(self.names), "own": self.own},
+            "records": [list(r) for r in self.records],
             "lookups": list(self.lookups),
             "exchanges": [list(e) for e in self.exchanges],
             "pings": [list(p) for p in self.pings],

@@ -84,12 +84,17 @@ def _of(servers: Iterable[str], source: str) -> Iterator[Candidate]:
 
 
 def _dnsmasq(host: Host) -> Iterator[Candidate]:
-    """Read dnsmasq's files, and the options of those that run; see dnsmasq(8)."""
+    for key, value, source in dnsmasq_settings(host):
+        yield from dnsmasq_servers(host, ((key, value),), source)
+
+
+def dnsmasq_settings(host: Host) -> Iterator[tuple[str, str, str]]:
+    """Read dnsmasq's files, and the options of those that run, as (key, value, source); see dnsmasq(8)."""
     files = [DNSMASQ_CONF, *(f"{folder}/{name}" for folder in DNSMASQ_FOLDERS for name in host.listdir(folder))]
     for pid in host.pids():
         if host.comm(pid) == "dnsmasq" and host.ours(pid):
             options = _options(host.cmdline(pid)[1:])
-            yield from dnsmasq_servers(host, options, f"dnsmasq (process {pid})")
+            yield from ((key, value, f"dnsmasq (process {pid})") for key, value in options)
             files += [value for key, value in options if key == "conf-file"]
             files += [
                 f"{folder}/{name}"
@@ -104,7 +109,7 @@ def _dnsmasq(host: Host) -> Iterator[Candidate]:
         for number, line in enumerate(host.text(path).splitlines(), 1):
             # "server=10.0.0.1#53" names a port; a comment has white space before it, or nothing.
             key, _, value = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].partition("=")
-            yield from dnsmasq_servers(host, ((key.strip(), value.strip()),), f"dnsmasq: {path}:{number}")
+            yield key.strip(), value.strip(), f"dnsmasq: {path}:{number}"
 
 
 def dnsmasq_servers(host: Host, options: Iterable[tuple[str, str]], source: str) -> Iterator[Candidate]:

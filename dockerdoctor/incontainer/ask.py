@@ -17,10 +17,13 @@ import time
 from typing import Any, Callable
 
 TIMEOUT = 1.5  # seconds for one question; a resolver's answer that takes longer is useless to a container
+PATIENCE = 1.1  # seconds for a question that may be asked twice
 RETRY_PAUSE = 0.05
 IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_MTU = 10, 2, 14  # linux/in.h; Python names none of them
 ICMP_ECHO, ICMP_ECHO_REPLY = 8, 0
 RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
+TYPES = {"A": 1, "AAAA": 28}
+EDNS_SIZE = 1200  # what glibc announces with "options edns0" (resolv/resolv-internal.h)
 
 
 def why(error: BaseException) -> str:
@@ -39,10 +42,12 @@ def family(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def dns_query(name: str, number: int) -> bytes:
-    """Build a query for the A records of a name (RFC 1035, section 4)."""
+def dns_query(name: str, number: int, kind: str = "A", edns: bool = False) -> bytes:
+    """Build a query for records of a name (RFC 1035, section 4), with room for a long answer if asked (RFC 6891)."""
     labels = b"".join(struct.pack("B", len(p)) + p for p in name.encode("idna").rstrip(b".").split(b".") if p)
-    return struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
+    header = struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, int(edns))
+    room = b"\0" + struct.pack(">HHIH", 41, EDNS_SIZE, 0, 0) if edns else b""
+    return header + labels + b"\0" + struct.pack(">HH", TYPES[kind], 1) + room
 
 
 def skip_name(reply: bytes, at: int) -> int:
@@ -73,8 +78,9 @@ def dns_read(reply: bytes, number: int) -> "tuple[str, list[str], bool]":
             at = skip_name(reply, at)
             rtype, _, _, length = struct.unpack(">HHIH", reply[at : at + 10])
             at += 10
-            if rtype == 1 and length == 4:
-                addresses.append(socket.inet_ntoa(reply[at : at + 4]))
+            if (rtype, length) in ((1, 4), (28, 16)):
+                version = socket.AF_INET if rtype == 1 else socket.AF_INET6
+                addresses.append(socket.inet_ntop(version, reply[at : at + length]))
             at += length
     except (struct.error, OSError, IndexError):
         pass
@@ -92,14 +98,16 @@ def receive(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-def ask_dns(server: str, name: str, transport: str, timeout: float = TIMEOUT) -> "dict[str, Any]":
+def ask_dns(
+    server: str, name: str, transport: str, timeout: float = TIMEOUT, kind: str = "A", edns: bool = False
+) -> "dict[str, Any]":
     """Ask one server one question over one transport."""
     number = struct.unpack(">H", os.urandom(2))[0]
     began = time.time()
     addresses: "list[str]" = []
     truncated = False
     try:
-        query = dns_query(name, number)
+        query = dns_query(name, number, kind, edns)
         if transport == "udp":
             sock = socket.socket(family(server), socket.SOCK_DGRAM)
             sock.settimeout(timeout)
@@ -123,7 +131,20 @@ def ask_dns(server: str, name: str, transport: str, timeout: float = TIMEOUT) ->
         "addresses": addresses,
         "truncated": truncated,
         "seconds": round(time.time() - began, 4),
+        "kind": kind,
     }
+
+
+def ask_record(server: str, name: str, kind: str, edns: bool) -> "list[dict[str, Any]]":
+    """
+    Ask one server for records of a name, as a C library goes about it.
+
+    Silence is answered with the same question once more, and an answer that did not fit with the same over TCP.
+    """
+    said = ask_dns(server, name, "udp", PATIENCE, kind, edns)
+    if said["outcome"] == "timeout":
+        said = ask_dns(server, name, "udp", PATIENCE, kind, edns)
+    return [said, ask_dns(server, name, "tcp", PATIENCE, kind, edns)] if said["truncated"] else [said]
 
 
 def lookup(name: str) -> "dict[str, Any]":
@@ -276,7 +297,7 @@ def answer(questions: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
     """
     Ask everything at once and return what came back before the deadline (seconds).
 
-    `questions`: {"dns": {"servers": [ip], "names": [name], "own": bool}, "lookups": [name],
+    `questions`: {"dns": {"servers": [ip], "names": [name], "own": bool}, "records": [[name, type]], "lookups": [name],
     "exchanges": [[host, port, send, patience]], "pings": [[ip, payload]]}; a payload of 0 fills the interface's MTU.
     Returns `surroundings` and, under the same keys, lists of answers; what is late is missing from its list.
     """
@@ -292,16 +313,20 @@ def answer(questions: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
         # Docker's embedded resolver relays TCP as slowly as the slowest server behind it, and nobody asks it so.
         for transport in (("udp",) if server.startswith("127.") else ("udp", "tcp"))
     ]
+    options = [f for f in (line.split() for line in result["resolv_conf"].splitlines()) if f[:1] == ["options"]]
+    edns = any("edns0" in f for f in options)
+    wanted = questions.get("records", [])
+    jobs += [("records", ask_record, (server, name, kind, edns)) for server in servers for name, kind in wanted]
     jobs += [("lookups", lookup, (name,)) for name in questions.get("lookups", [])]
     jobs += [("exchanges", exchange, tuple(item)) for item in questions.get("exchanges", [])]
     jobs += [("pings", ping, (target, size or mtu - 28)) for target, size in questions.get("pings", [])]
-    result.update({"nameservers": own, "dns": [], "lookups": [], "exchanges": [], "pings": []})
+    result.update({"nameservers": own, "dns": [], "records": [], "lookups": [], "exchanges": [], "pings": []})
     lock = threading.Lock()
 
     def work(kind: str, function: "Callable[..., Any]", arguments: "tuple[Any, ...]") -> None:
         said = function(*arguments)
         with lock:
-            result[kind].append(said)
+            result[kind] += said if isinstance(said, list) else [said]
 
     threads = [threading.Thread(target=work, args=job, daemon=True) for job in jobs]
     for thread in threads:

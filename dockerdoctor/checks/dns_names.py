@@ -1,0 +1,307 @@
+"""Names that mean something else in containers than on the host, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dockerdoctor.checks.dns_answers import CONTAINER_DNS, DAEMON_DNS, NO_SERVER, dark, given, line_of
+from dockerdoctor.checks.dns_options import ndots, options, search, set_in_daemon, told_options
+from dockerdoctor.checks.dns_records import RESOLV_CONF_MAN, shown_record
+from dockerdoctor.checks.rewriting import impact
+from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.dns import ContainerResolvers, HostResolver, is_loopback
+from dockerdoctor.facts.engine import EngineInfo, Units
+from dockerdoctor.facts.inside import USER, Inside, View
+from dockerdoctor.facts.names_in_use import NamesInUse, Use
+from dockerdoctor.facts.records import NOBODY
+from dockerdoctor.facts.split import Routed, SplitDns
+from dockerdoctor.host import DnsAnswer
+from dockerdoctor.model import Evidence, Finding, Severity
+from dockerdoctor.web import HUB
+
+
+def first_word(view: View, servers: Iterable[str], name: str) -> DnsAnswer | None:
+    """What the first server that answers says of a name: a C library asks no other."""
+    for server in servers:
+        said = view.record(server, name)
+        if said and said[0].ok:
+            return said[-1] if said[-1].ok else said[0]
+    return None
+
+
+def _wildcards(view: View) -> Iterator[DnsAnswer]:
+    """Search domains that have an address for a host that nobody has."""
+    for name in dict.fromkeys(a.name for a in view.records if a.name.startswith(NOBODY)):
+        word = first_word(view, view.nameservers, name)
+        if word and word.addresses and name.partition(".")[2] in search(view):
+            yield word
+
+
+@check(
+    "dns.search-wildcard",
+    title="Names in containers are not completed with a domain that answers for every name",
+    severity=Severity.ERROR,
+    docs=RESOLV_CONF_MAN,
+)
+def search_wildcard(
+    inside: Inside,
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+    containers: Containers | None,
+    units: Units | None,
+    info: EngineInfo | None,
+) -> Finding:
+    """
+    With `ndots:N`, a name with fewer dots is tried with the search domains first (resolv.conf(5)).
+
+    Where such a domain has a wildcard record, that try succeeds: "redis" is then redis.example.org.
+
+    Why it matters: containers reach a stranger instead of each other, or of the Internet: wrong certificates, refused
+    connections, time-outs.
+    How to fix: `ndots:0` for containers, as Docker itself sets it unless it is told otherwise.
+    """
+    if unasked := dark(inside):
+        return unasked
+    wild = [(v, word) for v in inside.views for word in _wildcards(v)]
+    # Docker's own names have no dots, and are looked for on user-defined networks.
+    sick = [(v, word) for v, word in wild if ndots(v) >= (1 if v.place == USER else 2)]
+    if not sick:
+        if not wild:
+            return passed("no search domain of containers answers for a host that does not exist")
+        domain = wild[0][1].name.partition(".")[2]
+        return passed(f"{domain} answers for every name, and names are tried without it first")
+    view, word = sick[0]
+    domain, dots = word.name.partition(".")[2], ndots(view)
+    names = "names of containers" if dots == 1 else f"names with fewer than {dots} dots"
+    told = any(o.startswith("ndots:") for o in told_options(config))
+    return failed(
+        f"{names} become hosts of {domain} first, which has {', '.join(word.addresses[:2])} for any name (ndots:{dots})",
+        *(Evidence(f"/etc/resolv.conf on the {v.place}", _shown(v)) for v, _ in sick),
+        *(line for v, w in sick for line in shown_record((w,), v.place)),
+        *(
+            (Evidence(line_of(config, "dns-opts"), f'"dns-opts": {list(told_options(config))}'),)
+            if config and told
+            else ()
+        ),
+        *(
+            Evidence(resolver.etc.path, f"options {' '.join(resolver.etc.options)}")
+            for _ in ["host"]
+            if resolver and not told
+        ),
+        cause=f"*.{domain} is a wildcard record, {domain} a search domain of containers, and ndots:{dots} has it tried "
+        "before the name itself.",
+        fix=_without_ndots(resolver, config, units, _old(containers)),
+        impact=impact(info) if told else "containers are restarted",
+    )
+
+
+def _shown(view: View) -> str:
+    return "; ".join(line for line in view.resolv_conf.splitlines() if line.startswith(("search", "domain", "options")))
+
+
+def _old(containers: Containers | None) -> tuple[str, ...]:
+    """Running containers keep the resolv.conf they were started with."""
+    return tuple(c.name for c in containers.running if c.network_mode not in {"host", "none"}) if containers else ()
+
+
+def _without_ndots(
+    resolver: HostResolver | None, config: DaemonJson | None, units: Units | None, old: tuple[str, ...]
+) -> tuple[str, ...]:
+    again = (f"docker restart {' '.join(old)}",) if old else ()
+    kept = [o for o in options(config, resolver) if not o.startswith("ndots:")]
+    if told_options(config) or not resolver or resolver.etc.link:
+        return (*set_in_daemon(config, "dns-opts", [*kept, "ndots:0"], units), *again)
+    path = resolver.etc.path
+    return (
+        f"sed -i -E '/^options/s/[[:space:]]+ndots:[0-9]+//; /^options[[:space:]]*$/d' {path}",
+        "# and where your network's settings are kept, or it is overwritten",
+        *again,
+    )
+
+
+@check(
+    "dns.split-names",
+    title="Containers resolve the names that they are told to use, as the host does",
+    severity=Severity.ERROR,
+    docs=DAEMON_DNS,
+    upstream=NO_SERVER,
+)
+def split_names(
+    inside: Inside,
+    in_use: NamesInUse,
+    running: ContainerResolvers | None,
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+    split: SplitDns | None,
+    units: Units | None,
+    info: EngineInfo | None,
+) -> Finding:
+    """
+    A host may ask different servers for different domains; containers have one flat list, and its first word counts.
+
+    Why it matters: public names resolve in containers, those of the company or of the VPN do not ("no such host"),
+    and on the host all of them do.
+    How to fix: give containers the server that knows both, first.
+    """
+    if unasked := dark(inside):
+        return unasked
+    if not in_use.all:
+        return skipped("no container is told to use a name that nameservers are asked for")
+    own = {c.container: (*c.own, *c.servers) for c in running.all} if running else {}
+    servers, source = given(config, resolver)
+    lost: list[tuple[Use, DnsAnswer, DnsAnswer]] = []
+    for use in in_use.all:
+        theirs = own.get(use.container) or servers
+        here = first_word(inside.host, inside.host.nameservers, use.name)
+        words = [word for v in inside.views if (word := first_word(v, _far(theirs), use.name))]
+        if here and here.addresses and words and not any(w.addresses for w in words):
+            lost.append((use, here, words[0]))
+    if not lost:
+        return passed(f"{', '.join(u.name for u in in_use.all)}: as on the host")
+    use, here, there = lost[0]
+    if _in_hosts(inside.host, use.name):
+        return failed(
+            f"{use.name}, which {use.container} wants, is in this host's /etc/hosts alone: containers do not read that",
+            *_told(inside, lost),
+            cause="A container has an /etc/hosts of its own, and the nameserver does not know the name.",
+            fix=(
+                f"# create {use.container} again with --add-host {use.name}:{here.addresses[0]}, or let the nameserver know the name",
+            ),
+            because=(),
+        )
+    best = _who_knows(inside, [u.name for u, _, _ in lost])
+    by_itself = use.container in own and not set(own[use.container]) & set(servers)
+    return failed(
+        f"{use.name}, which {use.container} wants, resolves on the host ({here.server}); "
+        f"{there.server}, which containers ask, says {there.outcome}",
+        *_told(inside, lost),
+        *(Evidence(r.source, f"{r.domain} → {', '.join(r.servers)}") for r in _routes(split, use.name)),
+        Evidence(line_of(config, "dns") if config and config.dns else source, ", ".join(servers)),
+        cause=f"The host asks another server for this domain; containers ask {there.server} for every name, which does "
+        "not know it, and its word is final.",
+        fix=(
+            f"# {use.container} was started with --dns: create it again with {best or 'a server that knows the name'}",
+        )
+        if by_itself
+        else _known_first(best, servers, config, units),
+        impact="" if by_itself or not best else impact(info),
+    )
+
+
+def _far(servers: Iterable[str]) -> list[str]:
+    return [s for s in servers if not is_loopback(s)]
+
+
+def _in_hosts(view: View, name: str) -> bool:
+    return any(name in line.partition("#")[0].split()[1:] for line in view.hosts.lower().splitlines())
+
+
+def _told(inside: Inside, lost: Iterable[tuple[Use, DnsAnswer, DnsAnswer]]) -> Iterator[Evidence]:
+    for use, here, there in lost:
+        yield Evidence(f"{use.source} of {use.container}", use.name)
+        yield from shown_record((here,), "host")
+        yield from shown_record((there,), inside.views[0].place)
+
+
+def _routes(split: SplitDns | None, name: str) -> list[Routed]:
+    return [r for r in split.domains if f".{name}".endswith(f".{r.domain}")] if split else []
+
+
+def _who_knows(inside: Inside, names: list[str]) -> str:
+    """A server that knows these names, can be asked from containers, and is no worse than the host's for others."""
+    public = any(x.outcome == "ok" for x in inside.host.lookups if x.name == HUB)
+
+    def knows(server: str) -> bool:
+        words = [first_word(v, [server], n) for v in inside.views for n in names]
+        others = [a for v in inside.views for a in v.said(server, "udp") if a.name == HUB]
+        # Without an own answer for public names it must pass the question on: NXDOMAIN would be final.
+        return all(w and w.addresses for w in words) and not (public and any(a.outcome == "NXDOMAIN" for a in others))
+
+    return next(filter(knows, _far(dict.fromkeys(a.server for a in inside.bridge.records))), "")
+
+
+def _known_first(
+    best: str, servers: tuple[str, ...], config: DaemonJson | None, units: Units | None
+) -> tuple[str, ...]:
+    if best:
+        return set_in_daemon(config, "dns", [best, *(s for s in servers if s != best)][:3], units)
+    return (
+        "# have the resolver of this host listen on Docker's bridge too: in systemd-resolved DNSStubListenerExtra=ADDRESS,",
+        "# in dnsmasq listen-address=127.0.0.1,ADDRESS; ADDRESS is that of docker0. Then:",
+        "# doctor fix-dns --dns ADDRESS --write",
+    )
+
+
+@check(
+    "dns.split-domains",
+    title="Containers know the domains that this host asks particular nameservers for",
+    severity=Severity.WARNING,
+    docs=CONTAINER_DNS,
+    upstream=(*NO_SERVER, "dns.split-names"),
+)
+def split_domains(
+    inside: Inside,
+    split: SplitDns | None,
+    in_use: NamesInUse | None,
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+    units: Units | None,
+    info: EngineInfo | None,
+) -> Finding:
+    """
+    A VPN or a company's network brings domains that only its own nameservers know.
+
+    Why it matters: the host finds git.corp.example, and a container that looks for it will not.
+    How to fix: give containers a server that knows them too, if they need those names.
+    """
+    if unasked := dark(inside):
+        return unasked
+    domains = [*(r.domain for r in split.domains)] if split else []
+    domains += [d for v in inside.views for d in search(v)]
+    if not domains:
+        return skipped("this host asks one and the same nameserver for every name")
+    servers, source = given(config, resolver)
+    lost = []
+    for domain in dict.fromkeys(domains):
+        here = first_word(inside.host, inside.host.nameservers, domain)
+        words = [word for v in inside.views if (word := first_word(v, _far(servers), domain))]
+        if here and here.outcome == "NOERROR" and words and all(w.outcome == "NXDOMAIN" for w in words):
+            lost.append((domain, here, words[0]))
+    if not lost:
+        return passed(f"{', '.join(dict.fromkeys(domains))}: known to containers as to the host")
+    names = [d for d, _, _ in lost]
+    known = in_use.all if in_use else ()
+    wanted = [u.name for u in known if any(f".{u.name}".endswith(f".{d}") for d in names)]
+    return failed(
+        f"{', '.join(names)}: known to this host and not to {lost[0][2].server}, which containers ask",
+        *(
+            line
+            for _, here, there in lost
+            for w, place in ((here, "host"), (there, inside.views[0].place))
+            for line in shown_record((w,), place)
+        ),
+        *(Evidence(r.source, f"{r.domain} → {', '.join(r.servers)}") for d in names for r in _routes(split, d)),
+        Evidence(line_of(config, "dns") if config and config.dns else source, ", ".join(servers)),
+        cause="The host asks another nameserver for these domains; containers have one list for all names, and its "
+        "first server does not know them.",
+        fix=(
+            "# if containers need these names:",
+            *_known_first(_who_knows_domains(inside, names), servers, config, units),
+        ),
+        impact=impact(info),
+        because=None if wanted else NO_SERVER,
+    )
+
+
+def _who_knows_domains(inside: Inside, domains: list[str]) -> str:
+    servers = _far(dict.fromkeys(a.server for a in inside.bridge.records))
+    return next(
+        (
+            s
+            for s in servers
+            if all((w := first_word(inside.bridge, [s], d)) and w.outcome == "NOERROR" for d in domains)
+        ),
+        "",
+    )

@@ -1,0 +1,129 @@
+"""Names that containers will ask for: what their settings and commands say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dockerdoctor.facts.containers import Container, Containers
+from dockerdoctor.facts.wanted import host_name
+from dockerdoctor.host import Host
+from dockerdoctor.measure import probe
+
+# Each is one question more to every nameserver.
+MAX_NAMES = 8
+URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\",;]+", re.IGNORECASE)
+LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+FULL_NAME = re.compile(rf"(?<![\w./@$%:-])((?:{LABEL}\.)+[a-z](?:[a-z0-9-]*[a-z0-9]))(?::\d+)?(?![\w./@(-])")
+# What looks like a name and is a file.
+SUFFIXES = frozenset(
+    [
+        "bak",
+        "cfg",
+        "class",
+        "conf",
+        "crt",
+        "css",
+        "csv",
+        "db",
+        "env",
+        "gz",
+        "html",
+        "ini",
+        "jar",
+        "js",
+        "json",
+        "key",
+        "lock",
+        "log",
+        "mjs",
+        "md",
+        "pem",
+        "php",
+        "pid",
+        "pl",
+        "properties",
+        "py",
+        "rb",
+        "service",
+        "sh",
+        "so",
+        "sock",
+        "sql",
+        "tar",
+        "toml",
+        "ts",
+        "txt",
+        "war",
+        "xml",
+        "yaml",
+        "yml",
+        "zip",
+    ]
+)
+# Containers that look names up with a resolver of their own.
+OWN_RESOLVER = {"host", "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One name, and who wants it."""
+
+    name: str
+    container: str  # its name
+    source: str  # "GIT_HOST", "its command", "its health check"
+
+
+@dataclass(frozen=True, slots=True)
+class NamesInUse:
+    """Names with a dot in them, which nameservers are asked for; others are Docker's own to answer."""
+
+    all: tuple[Use, ...]
+
+
+def names_in(text: str) -> Iterator[str]:
+    """Find the names in one setting or argument; addresses and files are none."""
+    yield from map(host_name, URL.findall(text))
+    yield from FULL_NAME.findall(URL.sub(" ", text))
+
+
+def is_full_name(name: str) -> bool:
+    """Whether it is a name for a nameserver: with a dot, and neither an address nor a file."""
+    last = name.rstrip(".").rpartition(".")[2]
+    return "." in name.strip(".") and FULL_NAME.fullmatch(name) is not None and last not in SUFFIXES
+
+
+def uses(container: Container) -> Iterator[Use]:
+    """What one container's settings, command and health check name."""
+    test = container.details.health.test if container.details and container.details.health else ()
+    texts = (
+        *container.env,
+        *(("its command", word) for word in container.command),
+        *(("its health check", word) for word in test),
+    )
+    known = {entry.partition(":")[0] for entry in container.extra_hosts}
+    for source, text in texts:
+        for name in names_in(text):
+            if is_full_name(name) and name not in known:
+                yield Use(name, container.name, source)
+
+
+def concerned(container: Container) -> bool:
+    """Whether it looks names up where we can ask for it, and matters still: it runs, or failed."""
+    mode = container.network_mode
+    lives = container.state in {"running", "restarting"} or (container.state == "exited" and container.exit_code != 0)
+    return container.inspected and lives and mode not in OWN_RESOLVER and not mode.startswith("container:")
+
+
+@probe()
+def names_in_use(host: Host, containers: Containers) -> NamesInUse:  # noqa: ARG001 - as every probe
+    """Gather the names, those of running containers first."""
+    ordered = sorted(filter(concerned, containers.all), key=lambda c: not c.running)
+    own = {word for c in containers.all for a in c.networks for word in (f"{c.name}.{a.network}", *a.aliases)}
+    first: dict[str, Use] = {}
+    for container in ordered:
+        for use in uses(container):
+            if use.name not in own:
+                first.setdefault(use.name, use)
+    return NamesInUse(tuple(first.values())[:MAX_NAMES])
