@@ -78,7 +78,13 @@ def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None, start: St
     title="The nameservers that containers are given answer",
     severity=Severity.ERROR,
     docs=DAEMON_DNS,
-    upstream=("dns.resolv-conf", "dns.host-resolves", "dns.loopback-in-daemon-json", *NO_CONNECTION),
+    upstream=(
+        "dns.resolv-conf",
+        "dns.resolv-conf-lines",
+        "dns.host-resolves",
+        "dns.loopback-in-daemon-json",
+        *NO_CONNECTION,
+    ),
 )
 def server_dead(
     inside: Inside,
@@ -182,7 +188,7 @@ def _words(inside: Inside, server: str) -> str:
     title="Where the host's resolver is its own loopback, containers have one that works",
     severity=Severity.ERROR,
     docs=DAEMON_DNS,
-    upstream=("dns.resolv-conf", *NO_CONNECTION),
+    upstream=("dns.resolv-conf", "dns.resolv-conf-lines", *NO_CONNECTION),
 )
 def loopback_fallback(
     inside: Inside,

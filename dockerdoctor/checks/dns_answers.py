@@ -42,6 +42,7 @@ STOPPED = frozenset({"timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "
 # What leaves containers without a nameserver that answers them.
 NO_SERVER: tuple[str, ...] = (
     "dns.resolv-conf",
+    "dns.resolv-conf-lines",
     "dns.host-resolves",
     "dns.loopback-in-daemon-json",
     "dns.ipv6-only",
@@ -95,6 +96,8 @@ def both(view: View | HostDns, server: str) -> tuple[DnsAnswer, ...]:
 def beyond(view: View, server: str) -> bool:
     """Whether a container has no IPv6 to reach a server by: Docker then gives it others, or asks from the host."""
     outcomes = {a.outcome for a in both(view, server)}
+    if "%" in server:  # link-local: the zone is one of the host's interfaces, which no container has
+        return not works(both(view, server))
     return ":" in server and not outcomes - {"ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"}
 
 

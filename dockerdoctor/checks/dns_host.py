@@ -10,12 +10,14 @@ from dockerdoctor.checks.dns_rules import FIREWALLS, dropped_from_here, shown, t
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Networks
 from dockerdoctor.facts.dns import RESOLVED_STUB, HostDns, HostResolver, is_loopback
+from dockerdoctor.facts.dns_spare import SpareServers
 from dockerdoctor.facts.firewall import Firewall, Moved
 from dockerdoctor.facts.registry import Registries
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.model import Evidence, Finding, Severity
 
 STUB_LINK = "ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf"
+RESTART = ("systemctl reset-failed docker.service", "systemctl restart docker.service")
 LASTING = "# and where your network's settings are kept, or it is overwritten"
 
 
@@ -29,10 +31,11 @@ def _resolves(resolver: HostResolver, dns: HostDns) -> bool:
     return any(works(dns.said(s, transport)) for s in _asked(resolver))
 
 
-def _another(resolver: HostResolver, dns: HostDns) -> str:
+def another(resolver: HostResolver, dns: HostDns, spare: SpareServers | None) -> str:
     """A nameserver that answers the host, though its resolv.conf does not name it."""
     known = dict.fromkeys(a.server for a in dns.answers if a.ok and a.transport == "udp")
-    return next((s for s in known if s not in _asked(resolver) and not is_loopback(s)), "")
+    found = next((s for s in known if s not in _asked(resolver) and not is_loopback(s)), "")
+    return found or (spare.best if spare else "")
 
 
 def _written(resolver: HostResolver, server: str) -> tuple[str, ...]:
@@ -48,7 +51,13 @@ def _written(resolver: HostResolver, server: str) -> tuple[str, ...]:
     severity=Severity.ERROR,
     docs="https://man7.org/linux/man-pages/man5/resolv.conf.5.html",
 )
-def resolv_conf(resolver: HostResolver, dns: HostDns, routes: Routes | None, registries: Registries | None) -> Finding:
+def resolv_conf(
+    resolver: HostResolver,
+    dns: HostDns,
+    routes: Routes | None,
+    registries: Registries | None,
+    spare: SpareServers | None,
+) -> Finding:
     """
     Docker reads the host's /etc/resolv.conf for its own lookups and copies it into containers.
 
@@ -60,16 +69,20 @@ def resolv_conf(resolver: HostResolver, dns: HostDns, routes: Routes | None, reg
     where = Evidence(etc.path, f"link to {etc.link}: {etc.problem}" if etc.link else etc.problem or "ok")
     if not etc.problem:
         return passed(f"{etc.path} names {', '.join(etc.nameservers)}", where)
+    if etc.overlooked:
+        return skipped(f"{etc.path} names servers, in lines that are not read as such")
     if etc.problem == "EACCES":
         return unknown(f"{etc.path} cannot be read", where, how="# run as root")
     if works(both(dns, "127.0.0.1")):
         return passed(f"{etc.path} names no server, and the one on 127.0.0.1 that this means answers", where)
     if reason := nameless(resolver, dns, routes, registries):
         return skipped(f"{etc.path} names no server, and {reason}")
-    server = _another(resolver, dns)
+    server = another(resolver, dns, spare)
     if resolver.resolved.nameservers:
         # dockerd looks once whether the stub is in use (moby/moby, libnetwork/resolvconf).
-        fix: tuple[str, ...] = (STUB_LINK, "systemctl reset-failed docker.service", "systemctl restart docker.service")
+        fix: tuple[str, ...] = (STUB_LINK, *RESTART)
+    elif spare and spare.resolved and "systemd/resolve" in etc.link:
+        fix = ("systemctl enable --now systemd-resolved.service", *RESTART)
     elif server:
         fix = _written(resolver, server)
     else:
@@ -88,11 +101,11 @@ def resolv_conf(resolver: HostResolver, dns: HostDns, routes: Routes | None, reg
     return failed(
         f"{etc.path} {state}",
         where,
-        *((seen(dns.said(server), "host"),) if server else ()),
+        *((Evidence(f"{server}, asked from the host", "answers"),) if server else ()),
         cause="The host has no resolver configuration, so the daemon cannot look registries up, and containers get "
         "Docker's public fallback servers instead of your network's.",
         fix=fix,
-        impact="restarts dockerd" if fix[0] == STUB_LINK else "",
+        impact="restarts dockerd" if RESTART[-1] in fix else "",
     )
 
 
@@ -140,7 +153,13 @@ def host_firewall(
     title="The host's own nameservers answer",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/engine/daemon/troubleshoot/",
-    upstream=("dns.resolv-conf", "dns.host-firewall", "dns.udp-blocked", "network.subnet-overlap"),
+    upstream=(
+        "dns.resolv-conf",
+        "dns.resolv-conf-lines",
+        "dns.host-firewall",
+        "dns.udp-blocked",
+        "network.subnet-overlap",
+    ),
 )
 def host_resolves(
     resolver: HostResolver,
@@ -148,6 +167,7 @@ def host_resolves(
     networks: Networks | None,
     routes: Routes | None,
     registries: Registries | None,
+    spare: SpareServers | None,
 ) -> Finding:
     """
     The daemon pulls images with the host's resolver; "dns" in daemon.json is for containers only.
@@ -166,7 +186,7 @@ def host_resolves(
         *lines,
         cause=_why(resolver, dns)
         + " The daemon looks up registries with it, and “dns” in daemon.json does not change that.",
-        fix=_repair(resolver, dns),
+        fix=_repair(resolver, dns, spare),
         because=_explained(servers, dns, networks),
     )
 
@@ -180,8 +200,8 @@ def _why(resolver: HostResolver, dns: HostDns) -> str:
     return f"The host's nameserver is there but does not resolve: it says {outcome(a for a in heard if not a.silent)}."
 
 
-def _repair(resolver: HostResolver, dns: HostDns) -> tuple[str, ...]:
-    etc, server = resolver.etc, _another(resolver, dns)
+def _repair(resolver: HostResolver, dns: HostDns, spare: SpareServers | None) -> tuple[str, ...]:
+    etc, server = resolver.etc, another(resolver, dns, spare)
     if etc.nameservers == (RESOLVED_STUB,) and all(a.outcome == "ECONNREFUSED" for a in dns.said(RESOLVED_STUB)):
         return ("systemctl restart systemd-resolved.service",)
     if not server:
@@ -193,7 +213,7 @@ def _repair(resolver: HostResolver, dns: HostDns) -> tuple[str, ...]:
 
 def _explained(servers: Iterable[str], dns: HostDns, networks: Networks | None) -> tuple[str, ...]:
     """Which of the causes upstream the answers leave possible."""
-    possible = ["dns.resolv-conf", "dns.host-firewall"]
+    possible = ["dns.resolv-conf", "dns.resolv-conf-lines", "dns.host-firewall"]
     if any(works(dns.said(s, "tcp")) for s in servers):
         possible.append("dns.udp-blocked")
     if networks and any(swallowed(s, networks) for s in servers):

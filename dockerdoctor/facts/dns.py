@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from dockerdoctor.facts.containers import Container, Containers, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.resolv_conf import Overlooked, nameserver_of, overlooked
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer, Host, failure_name
 from dockerdoctor.incontainer import ask
@@ -41,6 +42,17 @@ class ResolvConf:
     search: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     modified: float = 0.0
+    overlooked: tuple[Overlooked, ...] = ()  # lines that were meant to name a nameserver
+
+    @property
+    def meant(self) -> tuple[str, ...]:
+        """Nameservers of lines that a C library passes over."""
+        return tuple(dict.fromkeys(line.address for line in self.overlooked if line.address))
+
+    @property
+    def for_dockerd(self) -> tuple[str, ...]:
+        """Nameservers as dockerd reads them."""
+        return self.nameservers or tuple(line.address for line in self.overlooked if line.read_by_dockerd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ class HostResolver:
     @property
     def for_containers(self) -> tuple[str, ...]:
         """Servers of the host's that a container can use as they are: loopback means another machine in there."""
-        return tuple(s for s in self.given.nameservers if not is_loopback(s))
+        return tuple(s for s in self.given.for_dockerd if not is_loopback(s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +122,13 @@ def parse_resolv_conf(text: str) -> tuple[tuple[str, ...], tuple[str, ...], tupl
     servers: list[str] = []
     search: tuple[str, ...] = ()
     options: list[str] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
+        if server := nameserver_of(line):
+            servers.append(server)
         fields = re.split(r"[#;]", line, maxsplit=1)[0].split()
         if len(fields) < 2:
             continue
-        if fields[0] == "nameserver":
-            servers.append(fields[1])
-        elif fields[0] in {"search", "domain"}:
+        if fields[0] in {"search", "domain"}:
             search = tuple(fields[1:])
         elif fields[0] == "options":
             options += fields[1:]
@@ -134,7 +146,8 @@ def read_resolv_conf(host: Host, path: str) -> ResolvConf:
     except OSError as no:
         return ResolvConf(path, exists=True, link=link, problem=failure_name(no))
     servers, search, options = parse_resolv_conf(text)
-    return ResolvConf(path, True, link, "" if servers else "empty", servers, search, options, modified)
+    problem = "" if servers else "empty"
+    return ResolvConf(path, True, link, problem, servers, search, options, modified, overlooked(text))
 
 
 @probe()
@@ -213,7 +226,12 @@ def host_dns(
     running: ContainerResolvers | None,
 ) -> HostDns:
     """Ask everything at once; a question takes as long as its own timeout at most."""
-    servers = {*resolver.etc.nameservers, *resolver.for_containers, *(config.dns if config else ())}
+    servers = {
+        *resolver.etc.nameservers,
+        *resolver.etc.meant,
+        *resolver.for_containers,
+        *(config.dns if config else ()),
+    }
     if not resolver.etc.nameservers:
         servers.add("127.0.0.1")  # what resolv.conf(5) means by an empty file
     servers |= {s for c in running.all for s in (*c.servers, *c.own)} if running else set()
@@ -221,8 +239,10 @@ def host_dns(
     return HostDns(ask_all(host, servers, names))
 
 
-def ask_all(host: Host, servers: Iterable[str], names: Iterable[str]) -> tuple[DnsAnswer, ...]:
-    """Ask every server for every name over both transports, all at once."""
-    jobs = [(s, n, t) for s in sorted(servers) for n in names for t in ("udp", "tcp")]
+def ask_all(
+    host: Host, servers: Iterable[str], names: Iterable[str], transports: tuple[str, ...] = ("udp", "tcp")
+) -> tuple[DnsAnswer, ...]:
+    """Ask every server for every name over each transport, all at once."""
+    jobs = [(s, n, t) for s in sorted(servers) for n in names for t in transports]
     with ThreadPoolExecutor(max(1, len(jobs))) as pool:
         return tuple(pool.map(lambda job: host.ask_dns(job[0], job[1], job[2], HOST_TIMEOUT), jobs))

@@ -54,6 +54,11 @@ def usable(address: str) -> bool:
 
 @probe(deadline=4)
 def upstreams(host: Host, resolver: HostResolver, routes: Routes | None) -> Upstreams:
+    """Look for them wherever a host keeps them."""
+    return find_upstreams(host, resolver, routes)
+
+
+def find_upstreams(host: Host, resolver: HostResolver, routes: Routes | None) -> Upstreams:
     """
     Read every place where a host keeps the servers behind its own resolver.
 
