@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dockerdoctor.checks.dns_answers import CONTAINER_DNS, DAEMON_DNS, NO_SERVER, dark, given, line_of
-from dockerdoctor.checks.dns_options import ndots, options, search, set_in_daemon, told_options
+from dockerdoctor.checks.dns_options import options, search, set_in_daemon, told_options
 from dockerdoctor.checks.dns_records import RESOLV_CONF_MAN, shown_record
 from dockerdoctor.checks.rewriting import impact
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.dns import ContainerResolvers, HostResolver, is_loopback
+from dockerdoctor.facts.dns import ContainerResolvers, HostResolver, is_loopback, ndots, parse_resolv_conf
 from dockerdoctor.facts.engine import EngineInfo, Units
 from dockerdoctor.facts.inside import USER, Inside, View
 from dockerdoctor.facts.names_in_use import NamesInUse, Use
@@ -66,14 +66,14 @@ def search_wildcard(
         return unasked
     wild = [(v, word) for v in inside.views for word in _wildcards(v)]
     # Docker's own names have no dots, and are looked for on user-defined networks.
-    sick = [(v, word) for v, word in wild if ndots(v) >= (1 if v.place == USER else 2)]
+    sick = [(v, word) for v, word in wild if _ndots(v) >= (1 if v.place == USER else 2)]
     if not sick:
         if not wild:
             return passed("no search domain of containers answers for a host that does not exist")
         domain = wild[0][1].name.partition(".")[2]
         return passed(f"{domain} answers for every name, and names are tried without it first")
     view, word = sick[0]
-    domain, dots = word.name.partition(".")[2], ndots(view)
+    domain, dots = word.name.partition(".")[2], _ndots(view)
     names = "names of containers" if dots == 1 else f"names with fewer than {dots} dots"
     told = any(o.startswith("ndots:") for o in told_options(config))
     return failed(
@@ -95,6 +95,10 @@ def search_wildcard(
         fix=_without_ndots(resolver, config, units, _old(containers)),
         impact=impact(info) if told else "containers are restarted",
     )
+
+
+def _ndots(view: View) -> int:
+    return ndots(parse_resolv_conf(view.resolv_conf)[2])
 
 
 def _shown(view: View) -> str:
@@ -151,23 +155,24 @@ def split_names(
         return skipped("no container is told to use a name that nameservers are asked for")
     own = {c.container: (*c.own, *c.servers) for c in running.all} if running else {}
     servers, source = given(config, resolver)
-    lost: list[tuple[Use, DnsAnswer, DnsAnswer]] = []
+    lost: list[tuple[Use, DnsAnswer | None, DnsAnswer]] = []
     for use in in_use.all:
         theirs = own.get(use.container) or servers
         here = first_word(inside.host, inside.host.nameservers, use.name)
         words = [word for v in inside.views if (word := first_word(v, _far(theirs), use.name))]
-        if here and here.addresses and words and not any(w.addresses for w in words):
+        known = (here and here.addresses) or _hosts_entry(inside.host, use.name)
+        if known and words and not any(w.addresses for w in words):
             lost.append((use, here, words[0]))
     if not lost:
         return passed(f"{', '.join(u.name for u in in_use.all)}: as on the host")
     use, here, there = lost[0]
-    if _in_hosts(inside.host, use.name):
+    if (address := _hosts_entry(inside.host, use.name)) or not here:
         return failed(
             f"{use.name}, which {use.container} wants, is in this host's /etc/hosts alone: containers do not read that",
             *_told(inside, lost),
             cause="A container has an /etc/hosts of its own, and the nameserver does not know the name.",
             fix=(
-                f"# create {use.container} again with --add-host {use.name}:{here.addresses[0]}, or let the nameserver know the name",
+                f"# create {use.container} again with --add-host {use.name}:{address}, or let the nameserver know the name",
             ),
             because=(),
         )
@@ -194,14 +199,18 @@ def _far(servers: Iterable[str]) -> list[str]:
     return [s for s in servers if not is_loopback(s)]
 
 
-def _in_hosts(view: View, name: str) -> bool:
-    return any(name in line.partition("#")[0].split()[1:] for line in view.hosts.lower().splitlines())
+def _hosts_entry(view: View, name: str) -> str:
+    """The address that a place's /etc/hosts has for a name."""
+    lines = [line.partition("#")[0].split() for line in view.hosts.lower().splitlines()]
+    return next((fields[0] for fields in lines if name in fields[1:]), "")
 
 
-def _told(inside: Inside, lost: Iterable[tuple[Use, DnsAnswer, DnsAnswer]]) -> Iterator[Evidence]:
+def _told(inside: Inside, lost: Iterable[tuple[Use, DnsAnswer | None, DnsAnswer]]) -> Iterator[Evidence]:
     for use, here, there in lost:
         yield Evidence(f"{use.source} of {use.container}", use.name)
-        yield from shown_record((here,), "host")
+        if entry := _hosts_entry(inside.host, use.name):
+            yield Evidence("/etc/hosts", f"{entry} {use.name}")
+        yield from shown_record((here,) if here else (), "host")
         yield from shown_record((there,), inside.views[0].place)
 
 

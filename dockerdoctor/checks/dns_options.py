@@ -15,13 +15,6 @@ from dockerdoctor.facts.inside import View
 FLAGS = {"dns-opts": "dns-opt", "dns-opt": "dns-opt", "dns-search": "dns-search", "dns": "dns"}
 
 
-def ndots(view: View) -> int:
-    """How many dots a name needs to be asked for as it is, before the search domains (resolv.conf(5))."""
-    options = parse_resolv_conf(view.resolv_conf)[2]
-    told = [o.removeprefix("ndots:") for o in options if o.startswith("ndots:")]
-    return min(int(told[-1]), 15) if told and told[-1].isdigit() else 1
-
-
 def search(view: View) -> tuple[str, ...]:
     """The domains that short names are completed with."""
     return tuple(d.strip(".").lower() for d in parse_resolv_conf(view.resolv_conf)[1])

@@ -19,7 +19,7 @@ ICC = "com.docker.network.bridge.enable_icc"
 COMPOSE_PROJECT = "com.docker.compose.project"
 # A client of a replica is content with reading.
 READS_ONLY = re.compile(r"REPLICA|SLAVE|READ", re.IGNORECASE)
-DNS_CAUSES = ("dns.containers-resolve",)
+DNS_CAUSES = ("dns.containers-resolve", "dns.split-names")
 # What comes between two containers on one bridge, and between a container and what lies beyond its bridge.
 NEIGHBOURS = ("network.bridge", "network.managed-interfaces", "network.bridge-filter", "network.icc")
 BEYOND = (
@@ -623,6 +623,8 @@ def case_of(client: RedisClient, scene: Scene) -> Case | None:
     if not client.addresses:
         return unresolved(client, app, scene)
     if client.dial not in {"", "ok"}:
+        if client.by_wildcard and any(named(client.host, c) for c in scene.containers.all):
+            return unresolved(client, app, scene)
         alone = is_loopback(client.host) and app.network_mode != "host"
         return lonely_localhost(client, app, scene) if alone else unreached(client, app, scene)
     frozen = next(

@@ -135,6 +135,12 @@ def parse_resolv_conf(text: str) -> tuple[tuple[str, ...], tuple[str, ...], tupl
     return tuple(dict.fromkeys(servers)), search, tuple(options)
 
 
+def ndots(options: Iterable[str]) -> int:
+    """How many dots a name needs to be asked for as it is, before the search domains (resolv.conf(5))."""
+    told = [o.removeprefix("ndots:") for o in options if o.startswith("ndots:")]
+    return min(int(told[-1]), 15) if told and told[-1].isdigit() else 1
+
+
 def read_resolv_conf(host: Host, path: str) -> ResolvConf:
     """Read one file; a broken one is a measurement."""
     link = host.readlink(path)

@@ -64,6 +64,7 @@ SUFFIXES = frozenset(
 )
 # Containers that look names up with a resolver of their own.
 OWN_RESOLVER = {"host", "none"}
+OWN_FILES = {"/etc/hosts", "/etc/resolv.conf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,9 @@ def concerned(container: Container) -> bool:
     """Whether it looks names up where we can ask for it, and matters still: it runs, or failed."""
     mode = container.network_mode
     lives = container.state in {"running", "restarting"} or (container.state == "exited" and container.exit_code != 0)
-    return container.inspected and lives and mode not in OWN_RESOLVER and not mode.startswith("container:")
+    mounts = container.details.mounts if container.details else ()
+    own = mode in OWN_RESOLVER or mode.startswith("container:") or any(m.destination in OWN_FILES for m in mounts)
+    return container.inspected and lives and not own
 
 
 @probe()

@@ -16,12 +16,13 @@ from urllib.parse import unquote, urlsplit
 
 import dockerdoctor
 from dockerdoctor.facts.containers import Container, Containers, command_of
-from dockerdoctor.facts.dns import parse_resolv_conf
+from dockerdoctor.facts.dns import ndots, parse_resolv_conf
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import ask
 from dockerdoctor.facts.listeners import Listeners, container_of
 from dockerdoctor.facts.output import tail
 from dockerdoctor.host import Host
+from dockerdoctor.incontainer.redis import WILDCARD
 from dockerdoctor.measure import Unmeasured, probe
 
 PORT = 6379
@@ -102,6 +103,11 @@ class RedisClient:
     def target(self) -> str:
         """As it is configured."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def by_wildcard(self) -> bool:
+        """Whether its address is what a search domain has for any name whatever."""
+        return WILDCARD in self.said_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +242,7 @@ def _ask(host: Host, pid: int, questions: list[dict[str, Any]]) -> list[dict[str
 
 def _questions(host: Host, seeker: Seeker, book: list[dict[str, Any]], *, within: bool) -> list[dict[str, Any]]:
     # Docker's own copies: a path below /proc/PID/root would follow links of the container's making into the host.
-    servers, search, _ = parse_resolv_conf(host.text(seeker.resolv_conf_path)) if within else ((), (), ())
+    servers, search, options = parse_resolv_conf(host.text(seeker.resolv_conf_path)) if within else ((), (), ())
     return [
         {
             "host": wish.host,
@@ -246,7 +252,8 @@ def _questions(host: Host, seeker: Seeker, book: list[dict[str, Any]], *, within
             "tls": wish.tls,
             "hosts": host.text(seeker.hosts_path) if within else "",
             "servers": list(servers),
-            "search": list(search),
+            "search": [d.strip(".") for d in search if d.strip(".")],
+            "ndots": ndots(options),
             "addresses": said.get("addresses", []),
         }
         for wish, said in zip(seeker.wishes, book, strict=True)

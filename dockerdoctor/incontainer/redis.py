@@ -33,8 +33,18 @@ KEPT = frozenset(
 )
 
 
-def resolve(name: str, hosts: str, servers: "list[str]", search: "list[str]") -> "tuple[str, list[str], str]":
-    """Resolve a name: literal, hosts file, then DNS with its search list; returns outcome, addresses and who said so."""
+NOBODY = "no-such-host-in-this-domain"
+WILDCARD = ", as for any name in "
+
+
+def resolve(
+    name: str, hosts: str, servers: "list[str]", search: "list[str]", ndots: int = 1
+) -> "tuple[str, list[str], str]":
+    """
+    Resolve a name: literal, hosts file, then DNS with its search list; returns outcome, addresses and who said so.
+
+    What a domain says of any name whatever counts only where nothing else is known: a wildcard is no proof of a host.
+    """
     try:
         return "literal", [str(ipaddress.ip_address(name.strip("[]")))], ""
     except ValueError:
@@ -44,16 +54,21 @@ def resolve(name: str, hosts: str, servers: "list[str]", search: "list[str]") ->
     if found or name == "localhost":
         # IPv4 first, as Docker's own lines are.
         return "ok", sorted(found or ["127.0.0.1"], key=lambda a: ":" in a), "/etc/hosts"
-    candidates = [f"{name}.{domain}" for domain in search] + [name]
-    outcome, said_by = "no nameserver", ""
-    for candidate in reversed(candidates) if "." in name else candidates:
+    domains = ["", *search] if name.count(".") >= ndots else [*search, ""]
+    outcome, said_by, invented = "no nameserver", "", ("", [], "")  # type: ignore[var-annotated]
+    for domain in domains:
         for server in servers:
-            said = ask_dns(server, candidate, "udp", RESOLVE_TIMEOUT)
+            said = ask_dns(server, name + "." + domain, "udp", RESOLVE_TIMEOUT)
             outcome, said_by = said["outcome"], server
             if said["addresses"]:
-                return "ok", said["addresses"], server
+                nobody = ask_dns(server, NOBODY + "." + domain, "udp", RESOLVE_TIMEOUT)["addresses"] if domain else []
+                if not set(nobody) & set(said["addresses"]):
+                    return "ok", said["addresses"], server
+                invented = invented if invented[0] else ("ok", said["addresses"], server + WILDCARD + domain)
             if outcome != "timeout":
                 break  # another server is asked only when this one is silent (resolv.conf(5))
+    if invented[0]:
+        return invented
     # A name that exists without an address is as good as none.
     return "NXDOMAIN" if outcome == "NOERROR" else outcome, [], said_by
 
@@ -131,7 +146,7 @@ def answer(question: "dict[str, Any]") -> "dict[str, Any]":
         outcome, addresses, said_by = "ok", question["addresses"], ""
     else:
         outcome, addresses, said_by = resolve(
-            question["host"], question["hosts"], question["servers"], question["search"]
+            question["host"], question["hosts"], question["servers"], question["search"], question.get("ndots", 1)
         )
     result: "dict[str, Any]" = {"resolution": outcome, "addresses": addresses, "said_by": said_by, "dial": ""}
     for address in addresses[:3]:

@@ -239,6 +239,8 @@ def company(there="", host="192.0.2.7", hosts="", corp="", own=(STUB,)):
         # An inside name that no container wants harms nobody.
         ((company(), NamesInUse(())), SKIP, "no container"),
         ((company(hosts=f"192.0.2.7 git {GIT}\n"), APP), FAIL, "/etc/hosts alone"),
+        ((company(host="", hosts=f"192.0.2.7 {GIT}\n"), APP), FAIL, "/etc/hosts alone"),
+        ((company(there="192.0.2.7", hosts=f"192.0.2.7 {GIT}\n"), APP), PASS, "as on the host"),
         (
             (company(corp="192.0.2.7"), APP, ContainerResolvers((ContainerResolver("app", (), (CORP,), ""),))),
             PASS,

@@ -171,6 +171,7 @@ def test_a_port_that_could_not_be_had_is_the_cause():
 def test_only_what_concerns_names_outside_follows_from_dns():
     assert only(NAMES, results(replace(LOST, host="redis.example.org"), (WEB,), None)).because == (
         "dns.containers-resolve",
+        "dns.split-names",
     )
     assert only(NAMES, results(LOST, (WEB, replace(REDIS, name="cache")))).because == ()
 

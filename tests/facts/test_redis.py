@@ -134,6 +134,29 @@ def test_resolve(name, expected):
     assert resolve(name, "# hosts\n10.0.0.5\tdb other # mine\n", [], []) == expected
 
 
+@pytest.mark.parametrize(
+    ("records", "ndots", "addresses", "said_by"),
+    [
+        ({"redis.": "10.0.0.5", "redis.lab": "10.0.0.6"}, 0, ["10.0.0.5"], "S"),
+        ({"redis.": "10.0.0.5", "redis.lab": "10.0.0.6"}, 1, ["10.0.0.6"], "S"),
+        # A domain that answers for every name says nothing of this one.
+        ({"redis.": "10.0.0.5", ".lab": "192.0.2.9"}, 1, ["10.0.0.5"], "S"),
+        ({".lab": "192.0.2.9"}, 1, ["192.0.2.9"], "S, as for any name in lab"),
+        ({".lab": "192.0.2.9", "redis.lab": "10.0.0.6"}, 1, ["10.0.0.6"], "S"),
+        ({}, 1, [], "S"),
+    ],
+)
+def test_resolve_completes_names_as_the_c_library_does(monkeypatch, records, ndots, addresses, said_by):
+    def ask_dns(server, name, transport, timeout):
+        found = records.get(name) or next(
+            (a for end, a in records.items() if end[:1] == "." and name.endswith(end)), ""
+        )
+        return {"outcome": "NOERROR" if found else "NXDOMAIN", "addresses": [found] if found else []}
+
+    monkeypatch.setattr("dockerdoctor.incontainer.redis.ask_dns", ask_dns)
+    assert resolve("redis", "", ["S"], ["lab"], ndots)[1:] == (addresses, said_by)
+
+
 @pytest.fixture
 def server():
     """A server that answers each command with the next of these replies."""

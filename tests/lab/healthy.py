@@ -122,7 +122,36 @@ END
     systemctl restart docker
 """
 
+
+def odd_names(machine: Machine) -> None:
+    """
+    Names that are odd and harm nobody.
+
+    A search domain with a wildcard; a router that speaks no DNS over TCP; an inside name that the daemon alone needs;
+    a name that nobody knows.
+    """
+    machine.firewall("INPUT", "-i", machine.slot.link, "-p", "tcp", "--dport", "53", "-j", "REJECT")
+    machine.run("""
+        echo '192.0.2.7 registry.inside.lab' >> /etc/hosts
+        docker network create app
+        docker run -d --name redis --network app redis:7-alpine
+        docker run -d --name web --network app -e REDIS_HOST=redis -e API=https://nobody.example.org busybox sleep 1000
+        docker run -d --name alone -e API=https://api.wild.lab:8443/v1 busybox sleep 1000
+    """)
+
+
 HEALTHY: tuple[Healthy, ...] = (
+    Healthy(
+        "odd-names",
+        machine={
+            "images": ("busybox", "redis:7-alpine"),
+            "dns": {**NAMES, "wild.lab": "203.0.113.9"},
+            "resolv_conf": "nameserver {gateway}\nsearch wild.lab\n",
+            "daemon_json": {"insecure-registries": ["registry.inside.lab:5000"]},
+        },
+        setup=odd_names,
+        works="docker exec web sh -c \"printf 'PING\\r\\n' | nc -w 5 redis 6379\" | grep PONG && " + REACHES_OUT,
+    ),
     Healthy(
         "plain",
         works="docker run --rm hello-world | grep 'Hello from Docker!' && " + REACHES_OUT,

@@ -161,4 +161,67 @@ FAULTS = (
         setup=company_app,
         verify_fix=True,
     ),
+    Fault(
+        # Who wants Redis finds the stranger; that is no fault of Redis or of a firewall.
+        "dns-search-wildcard:redis",
+        "dns.search-wildcard",
+        "echo 'options ndots:1' >>/etc/resolv.conf; docker restart app",
+        "docker exec app ping -c 1 -W 2 redis",
+        setup="""docker network create net; docker run -d --name redis --network net redis:7-alpine
+        docker run -d --name app --network net -e REDIS_HOST=redis busybox sleep 1000""",
+        machine={**WILD, "images": ("busybox", "redis:7-alpine")},
+        verify_fix=True,
+    ),
+    Fault(
+        # The look-alike: nothing tries the wildcard first, the two have no network in common.
+        "redis-name-not-resolved:wildcard-answers-instead",
+        "redis.different-network",
+        "docker network disconnect net app; docker network create other; docker network connect other app",
+        "docker exec app ping -c 1 -W 2 redis",
+        setup="""docker network create net; docker run -d --name redis --network net redis:7-alpine
+        docker run -d --name app --network net -e REDIS_HOST=redis busybox sleep 1000""",
+        machine={**WILD, "images": ("busybox", "redis:7-alpine")},
+        verify_fix=True,
+    ),
+    Fault(
+        # The host's /etc/hosts is no nameserver's.
+        "dns-corporate-split:etc-hosts",
+        "dns.split-names",
+        lambda m: (m.dns.restart(address={}), m.run(f"echo '192.0.2.7 {GIT}' >>/etc/hosts")),
+        f"timeout 8 docker exec app nslookup {GIT}",
+        setup=f"docker run -d --name app -e GIT_URL=https://{GIT}/x.git busybox sleep 1000",
+        machine={"dns": {GIT: "192.0.2.7"}},
+    ),
+    Fault(
+        "dns-corporate-split:own-server",
+        "dns.split-names",
+        f"""docker rm -f app
+        docker run -d --name app --dns {{gateway}} -e GIT_URL=https://{GIT}/x.git busybox sleep 1000""",
+        f"timeout 8 docker exec app nslookup {GIT}",
+        setup=company_app,
+    ),
+    Fault(
+        "dns-corporate-split:nobody-asks-yet",
+        "dns.split-domains",
+        daemon_dns("{gateway}"),
+        f"timeout 8 docker run --rm busybox nslookup {GIT}",
+        setup=lambda m: (company(m), m.run(daemon_dns(CORP))),
+        severity="warning",
+        verify_fix=True,
+    ),
+    Fault(
+        # The host itself asks the company's server, without a resolver of its own.
+        "dns-corporate-split:public-server-in-daemon-json",
+        "dns.split-names",
+        daemon_dns("{gateway}"),
+        f"timeout 8 docker run --rm --network net busybox nslookup {GIT}",
+        setup=lambda m: (
+            company(m),
+            m.run(f"""
+                echo 'nameserver {CORP}' > /etc/resolv.conf
+                docker network create net
+                docker run -d --name app --network net -e GIT_HOST={GIT}:443 busybox sleep 1000"""),
+        ),
+        verify_fix=True,
+    ),
 )
