@@ -48,6 +48,7 @@ from dockerdoctor.checks import (
     registry_trust,
     resources,
     running,
+    sandbox,
     startup,
     storage,
     storage_mount,
@@ -59,6 +60,7 @@ from dockerdoctor.model import Check
 AREAS: tuple[ModuleType, ...] = (
     prerequisites,
     unit,
+    sandbox,
     engine_socket,
     startup,
     endpoint,

@@ -17,6 +17,7 @@ FORBIDDEN = re.compile(r"authorization denied|forbidden|not allowed|\b403\b", re
 
 CAUSES = (
     "engine.containerd",
+    "engine.unit-sandbox",
     "storage.read-only",
     "storage.space",
     "storage.inodes",

@@ -151,6 +151,7 @@ def dropped(moved: Moved | None) -> tuple[Evidence, ...]:
     severity=Severity.ERROR,
     docs=NETWORKING,
     upstream=(
+        "engine.network-namespace",
         "storage.read-only",
         "storage.space",
         "storage.inodes",
@@ -231,6 +232,7 @@ def egress(
     severity=Severity.ERROR,
     docs=PUBLISHING,
     upstream=(
+        "engine.network-namespace",
         "network.bridge",
         "network.bridge-address",
         "network.links-up",

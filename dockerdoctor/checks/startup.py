@@ -8,6 +8,7 @@ from shlex import quote
 from dockerdoctor.checks import daemon_json, daemon_keys, daemon_state, daemon_values
 from dockerdoctor.checks.fatal import Signature, signature_of
 from dockerdoctor.checks.prerequisites import INSTALL, NOT_OURS, TROUBLE, of_this_host, shown, start
+from dockerdoctor.checks.sandbox import DENIED
 from dockerdoctor.checks.unit import RELOAD, edited, line
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
@@ -46,6 +47,8 @@ NO_TRY = (
     upstream=(
         *NO_TRY,
         "engine.unit-user",
+        "engine.unit-type",
+        "engine.unit-sandbox",
         "engine.pid-file",
         "engine.containerd",
         "cgroups.mounted",
@@ -159,7 +162,10 @@ def _gave_up(
         *seen,
         cause=known.cause.format(**fields),
         fix=(*steps, *start(units)),
-        because=CONFIG_ERRORS if known.configuration else known.because,
+        because=(
+            *(CONFIG_ERRORS if known.configuration else known.because),
+            *(("engine.unit-sandbox",) if DENIED.search(said) else ()),
+        ),
     )
 
 

@@ -93,6 +93,20 @@ def unit_valid(endpoint: ChosenEndpoint, units: Units, commands: UnitCommands) -
             "an empty ExecStart= clears that first.",
             fix=(edited(Setting(second, "", ""), "i ExecStart="), RELOAD, *again),
         )
+    if commands.lines and not commands.in_force and not commands.oneshot:
+        cleared = commands.lines[-1][0]
+        return failed(
+            f"{cleared} clears the command of docker.service, and gives no other",
+            *(Evidence(where, f"ExecStart={command}") for where, command in commands.lines),
+            shown(units.docker),
+            cause="An empty ExecStart= takes back the unit's own command; a new one must follow it.",
+            fix=(
+                "# give the new command in a line below it; or keep the unit's own:",
+                edited(Setting(cleared, "", ""), "s/^/# /"),
+                RELOAD,
+                *again,
+            ),
+        )
     if units.docker.load in {"bad-setting", "error"}:
         return failed(
             f"systemd does not accept docker.service: {units.docker.load_error or units.docker.load}",
@@ -205,6 +219,34 @@ def unit_user(endpoint: ChosenEndpoint, units: Units, commands: UnitCommands) ->
         shown(units.docker),
         cause="User= in the unit takes the privileges from dockerd without which it ends.",
         fix=(edited(user, "s/^/# /"), RELOAD, *(() if units.docker.active == "active" else start(units))),
+    )
+
+
+@check(
+    "engine.unit-type",
+    title="systemd does not wait for what dockerd never does",
+    severity=Severity.ERROR,
+    docs="https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html#Type=",
+    upstream=("engine.unit-valid",),
+)
+def unit_type(endpoint: ChosenEndpoint, units: Units, commands: UnitCommands) -> Finding:
+    """
+    Dockerd stays in the foreground, and tells systemd when it is ready (Type=notify).
+
+    Why it matters: with Type=forking or oneshot systemd waits for it to go away, and kills it when the time is over.
+    How to fix: Type=notify.
+    """
+    if skip := not_asked(endpoint, units):
+        return skip
+    kind = commands.last("Type")
+    if kind is None or kind.value not in {"forking", "oneshot"}:
+        return passed(f"docker.service is of type {kind.value if kind else 'simple'}")
+    return failed(
+        f"docker.service is of type {kind.value}, and dockerd never ends by itself",
+        line(kind),
+        shown(units.docker),
+        cause="systemd takes the start for done only when the program it runs has ended, and dockerd stays.",
+        fix=(edited(kind, "s/=.*/=notify/"), RELOAD, *start(units)),
     )
 
 

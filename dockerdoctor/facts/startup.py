@@ -102,7 +102,14 @@ UNIT_FOLDERS = (
 # Of these the last line counts, or each of them; all decide whether and as whom dockerd starts, and where it listens.
 DECIDING = re.compile(
     r"ExecStartPre|ExecCondition|User|Group|EnvironmentFile|Condition\w+|Assert\w+|Requires|BindsTo|Type|"
-    r"ListenStream|SocketGroup|SocketMode|SocketUser"
+    r"ListenStream|SocketGroup|SocketMode|SocketUser|LimitNOFILE"
+)
+# What takes something of the host from a service (systemd.exec(5), "Sandboxing").
+SANDBOX = re.compile(
+    r"Private\w+|Protect\w+|Restrict\w+|ProcSubset|NetworkNamespacePath|MountFlags|DynamicUser|NoNewPrivileges|"
+    r"(?:ReadOnly|Inaccessible|NoExec)Paths|(?:ReadOnly|Inaccessible)Directories|Bind(?:ReadOnly)?Paths|"
+    r"TemporaryFileSystem|Root(?:Directory|Image)|CapabilityBoundingSet|SystemCall(?:Filter|Architectures)|"
+    r"MemoryDenyWriteExecute|DevicePolicy"
 )
 
 
@@ -111,7 +118,7 @@ def unit_commands(host: Host) -> UnitCommands:
     """Read what systemd will read at its next reload, which may differ from what it holds now."""
     found = tuple(_settings(host, "docker.service"))
     lines = tuple((s.where, s.value) for s in found if s.key == "ExecStart")
-    settings = tuple(s for s in found if DECIDING.fullmatch(s.key))
+    settings = tuple(s for s in found if DECIDING.fullmatch(s.key) or SANDBOX.fullmatch(s.key))
     commands = UnitCommands(
         lines,
         any(s.key == "Type" and s.value == "oneshot" for s in settings),

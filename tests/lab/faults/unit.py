@@ -1,0 +1,53 @@
+"""Faults of docker.service itself: settings that take from dockerd what it needs, or make systemd wait in vain."""
+
+from tests.lab.fault import Fault
+
+DROP_IN = "/etc/systemd/system/docker.service.d/lab.conf"
+RUN = "timeout 20 docker run --rm busybox true"
+
+
+def setting(*lines: str) -> str:
+    """Write a drop-in, and restart."""
+    text = "\\n".join(("[Service]", *lines))
+    return (
+        f"mkdir -p $(dirname {DROP_IN}); printf '{text}\\n' > {DROP_IN}; systemctl daemon-reload;"
+        "systemctl reset-failed docker.service docker.socket; timeout 8 systemctl restart docker.service || true"
+    )
+
+
+def sandboxed(name: str, *lines: str, broken: str = RUN) -> Fault:
+    """Have dockerd deprived of something."""
+    return Fault(
+        f"daemon-start-failure:{name}", "engine.unit-sandbox", inject=setting(*lines), broken=broken, verify_fix=True
+    )
+
+
+FAULTS = (
+    sandboxed("private-tmp", "PrivateTmp=yes"),
+    sandboxed("protect-home", "ProtectHome=read-only", "ProtectSystem=full"),
+    sandboxed("mount-flags", "MountFlags=slave"),
+    sandboxed("read-only", "ProtectSystem=strict"),
+    sandboxed("capabilities", "CapabilityBoundingSet=CAP_NET_ADMIN CAP_CHOWN"),
+    sandboxed("address-families", "RestrictAddressFamilies=AF_UNIX AF_INET"),
+    Fault(
+        "daemon-start-failure:network",
+        "engine.network-namespace",
+        inject=setting("PrivateNetwork=yes"),
+        broken="timeout 20 docker run --rm busybox ping -c1 -W2 {gateway}",
+        verify_fix=True,
+    ),
+    Fault(
+        "docker-unit-execstart-twice:none-left",
+        "engine.unit-valid",
+        inject=setting("ExecStart="),
+        broken="systemctl restart docker.service",
+        verify_fix=True,
+    ),
+    Fault(
+        "daemon-start-failure:forking",
+        "engine.unit-type",
+        inject=setting("Type=forking", "TimeoutStartSec=3"),
+        broken="systemctl restart docker.service",
+        verify_fix=True,
+    ),
+)
