@@ -35,6 +35,7 @@ OWN = (
     "registry.plain-http",
     "registry.token-server",
     "registry.rate-limit",
+    "registry.layers",
 )
 
 
@@ -57,7 +58,7 @@ def all_seen(registry: Registry) -> Iterator[Evidence]:
     yield seen(registry.asked)
     if registry.manifest:
         yield seen(registry.manifest, "HEAD")
-    for other in (registry.token, registry.direct, registry.around, registry.plain):
+    for other in (registry.token, registry.layer, registry.direct, registry.around, registry.plain):
         if other:
             yield seen(other)
 
@@ -75,6 +76,8 @@ def causes_of(registry: Registry) -> tuple[str, ...]:
         return ("registry.ipv6",)
     if registry.token and not registry.token.answered:
         return ("registry.token-server",)
+    if registry.asked.answered and registry.layer:
+        return ("registry.layers",)
     # No answer to a plain question may be the proxy's silence as well as the registry's.
     silent = asked.via and not asked.status and asked.layer == "http"
     if asked.layer == "proxy" or silent or (asked.via and registry.direct and _fine(registry.direct)):

@@ -9,6 +9,7 @@ from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.engine import EngineVersion
 from dockerdoctor.facts.helpers import Helpers
 from dockerdoctor.facts.pulls import FailedPull, FailedPulls
+from dockerdoctor.facts.registry import Registries, registry_of
 from dockerdoctor.facts.registry_names import ago
 from dockerdoctor.model import Evidence, Finding, Severity
 
@@ -62,15 +63,17 @@ def credential_helper(helpers: Helpers) -> Finding:
     title="The images that were asked for lately exist",
     severity=Severity.WARNING,
     docs="https://docs.docker.com/reference/cli/docker/image/pull/",
+    upstream=("registry.login",),
 )
-def image_name(pulls: FailedPulls) -> Finding:
+def image_name(pulls: FailedPulls, registries: Registries | None) -> Finding:
     """
     A registry says the same of an image that is not there and of one that is not for everybody.
 
     Why it matters: "pull access denied … repository does not exist or may require 'docker login'", or "manifest unknown".
     How to fix: correct the name or the tag, log in, or build what was to be built here.
     """
-    wrong = [p for p in pulls.all if p.image or _ABSENT.search(p.error) or _DENIED.search(p.error)]
+    named = [p for p in pulls.all if not p.layers]
+    wrong = [p for p in named if p.image or _ABSENT.search(p.error) or _DENIED.search(p.error)]
     if not wrong:
         return passed("no pull failed over an image's name")
     last = wrong[-1]
@@ -78,6 +81,8 @@ def image_name(pulls: FailedPulls) -> Finding:
     names = [*pulls.here, *(t.partition(":")[0] for t in pulls.here)]
     near = difflib.get_close_matches(last.image, names, n=1, cutoff=0.7) if last.image else []
     fix = [f"# did you mean {near[0]}, which is on this host?"] if near else []
+    refused = {r.name for r in registries.all if r.login == "refused"} if registries else set()
+    explained = all(_DENIED.search(p.error) and _asked(p) in {"", *refused} for p in wrong)
     return failed(
         f"{last.image or f'an image that was asked for {ago(last.ago)}'} is not there"
         + ("" if absent else ", or not for everybody"),
@@ -86,7 +91,13 @@ def image_name(pulls: FailedPulls) -> Finding:
         if absent
         else "The registry answers, and either has no such image or shows it to nobody without a login.",
         fix=(*fix, "# correct the name and the tag; log in if the image is private; build it if it is your own"),
+        because=None if explained else (),
     )
+
+
+def _asked(pull: FailedPull) -> str:
+    """The registry, as a login is for it; empty where the words do not tell."""
+    return "docker.io" if pull.of_hub else pull.host or registry_of(pull.image)
 
 
 @check(

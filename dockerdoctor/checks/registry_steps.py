@@ -9,9 +9,9 @@ from dockerdoctor.checks.registry import LIMITS, RELOAD, all_seen, only_ipv6, se
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.engine import texts
-from dockerdoctor.facts.registry import Registries
+from dockerdoctor.facts.registry import CONNECTING, Registries, Registry, is_page
 from dockerdoctor.model import Evidence, Finding, Severity
-from dockerdoctor.web import split_port
+from dockerdoctor.web import Attempt, split_port
 
 INSECURE = "https://docs.docker.com/reference/cli/dockerd/#insecure-registries"
 # A registry of use answers within a tenth of a second; a pull asks a dozen times.
@@ -235,17 +235,37 @@ def layers(registries: Registries) -> Finding:
     Why it matters: a pull begins, then hangs at "Pulling fs layer" and "Retrying".
     How to fix: let the firewall or the proxy have that server too.
     """
+    at_registry = [r for r in registries.sick if r.asked.answered and r.layer and "for layers" in r.trouble]
+    if at_registry:
+        return _not_sent(at_registry[0])
     tokens = {urlsplit(r.token.url).netloc for r in registries.all if r.token}
+    # A registry that is down itself is another matter: what dockerd waits for then is that, by whichever address, or a proxy.
+    down = [r for r in registries.all if r.role != "detour" and not r.reached]
+    theirs = {a for r in down for a in (split_port(r.host_port)[0], *r.addresses)}
     asked = [r for r in registries.all if r.role == "detour" and r.name not in tokens]
-    wrong = [r for r in asked if not r.asked.answered]
+    asked = [r for r in asked if split_port(r.name)[0] not in theirs and not (down and r.named_by == CONNECTING)]
+    wrong = [r for r in asked if _out_of_reach(r)]
     if not asked:
         return skipped("no pull failed at another server than its registry's")
     if not wrong:
         return passed(f"{', '.join(r.name for r in asked)}: answering")
     first = wrong[0]
+    seen_there = seen(first.asked)
+    if first.named_by == CONNECTING:
+        return failed(
+            f"dockerd waits for {first.name}, which {first.asked.words}",
+            seen_there,
+            Evidence("/proc/net/tcp", f"dockerd in SYN_SENT towards {first.name}"),
+            cause=f"What a pull or push needs now is at {first.name}: a registry, or where one sends for layers. "
+            "A firewall drops the connection, or the network wants a proxy.",
+            fix=(
+                f"# see it for yourself: curl -v {first.asked.url}",
+                f"# let the firewall or the proxy have {first.name}",
+            ),
+        )
     return failed(
         f"layers come from {first.name}, which {first.asked.words}",
-        seen(first.asked),
+        seen_there,
         Evidence("journalctl -u docker.service", f"{first.named_by}, at {first.name}"),
         cause=f"The registry answers, but sends one to {first.name} for layers, and that is out of reach.",
         fix=(
@@ -253,6 +273,33 @@ def layers(registries: Registries) -> Finding:
             f"# let the firewall or the proxy have {first.name} as well as the registry",
         ),
     )
+
+
+def _out_of_reach(detour: Registry) -> bool:
+    """Whether it is so still; of one that is known by its address, a certificate tells nothing."""
+    by_name = not split_port(detour.name)[0].replace(".", "").isdigit() and not detour.name.startswith("[")
+    return not detour.asked.answered if by_name else detour.asked.layer in {"name", "connect", "proxy"}
+
+
+def _not_sent(registry: Registry) -> Finding:
+    """A registry whose layers we asked for ourselves."""
+    layer = registry.layer
+    assert layer is not None  # noqa: S101 - chosen by it
+    server = urlsplit(layer.url).netloc
+    return failed(
+        f"{registry.name} {registry.trouble}",
+        *all_seen(registry),
+        cause=f"{registry.name} answers and hands out manifests; layers come from {server}, and there one gets none."
+        + (" What answers is a filter in between, by its web page." if is_page(layer) or _forbidden(layer) else ""),
+        fix=(
+            f"# see it for yourself: curl -v {layer.url.partition('?')[0]}",
+            f"# let the firewall or the proxy have {server} as well as {registry.host_port}",
+        ),
+    )
+
+
+def _forbidden(layer: Attempt) -> bool:
+    return layer.status == 403 and "html" in layer.header("content-type")
 
 
 @check(

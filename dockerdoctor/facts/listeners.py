@@ -18,7 +18,7 @@ from dockerdoctor.facts.routes import Routes
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 
-TCP_LISTEN, UDP_UNCONNECTED = "0A", "07"  # of proc_net_tcp(5)
+TCP_LISTEN, TCP_SYN_SENT, UDP_UNCONNECTED = "0A", "02", "07"  # of proc_net_tcp(5)
 EMBEDDED_DNS = "127.0.0.11"  # Docker's own resolver listens there in every container of a user-defined network
 # A proxy this young may belong to a container that started while we looked.
 PROXY_SETTLED = 3.0  # seconds
@@ -182,6 +182,20 @@ def tcp_of(host: Host, net: str) -> tuple[Listener, ...]:
     """The TCP listeners of the network namespace behind a /proc/.../net folder; raises OSError."""
     first = tuple(parse("tcp", host.read(f"{net}/tcp")))
     return (*first, *parse("tcp", host.text(f"{net}/tcp6")))
+
+
+def connecting(host: Host, pid: int) -> tuple[tuple[str, int], ...]:
+    """To whom a process wants to connect, and nobody has answered yet; empty without root."""
+    lines = [
+        fields
+        for family in ("tcp", "tcp6")
+        for line in host.text(f"/proc/net/{family}").splitlines()[1:]
+        if len(fields := line.split()) > 9 and fields[3] == TCP_SYN_SENT
+    ]
+    if not lines or not pid:
+        return ()
+    mine = {host.readlink(f"/proc/{pid}/fd/{fd}") for fd in host.listdir(f"/proc/{pid}/fd")}
+    return tuple(dict.fromkeys(_address(fields[2]) for fields in lines if f"socket:[{fields[9]}]" in mine))
 
 
 def stamp(written: str) -> float:

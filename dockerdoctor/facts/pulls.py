@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text
-from dockerdoctor.facts.engine import ask_list, fetch, texts
+from dockerdoctor.facts.engine import DaemonProcess, ask_list, fetch, texts
+from dockerdoctor.facts.listeners import connecting
 from dockerdoctor.facts.registry import HUB_NAMES
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
@@ -16,6 +17,8 @@ from dockerdoctor.measure import Unmeasured, probe
 # Whoever asks a doctor has just seen something fail.
 LATELY = 30 * 60
 LINES = 400
+# What else dockerd connects to (a swarm's managers, collectors of logs) has ports of its own.
+WEB_PORTS = frozenset({80, 443})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class FailedPull:
     ago: int  # seconds
     url: str = ""  # that could not be asked
     image: str = ""  # where the words name it
+    layers: bool = False  # whether its manifest was there, and what it lists did not come
 
     @property
     def host(self) -> str:
@@ -45,6 +49,19 @@ class FailedPulls:
 
     all: tuple[FailedPull, ...] = ()
     here: tuple[str, ...] = ()  # the names of local images, where a failed one may be a slip
+    waiting: tuple[
+        str, ...
+    ] = ()  # whom dockerd tries to reach now, on a registry's usual ports: "https://198.51.100.9:443/"
+
+    @property
+    def of_layers(self) -> bool:
+        """Whether layers did not come, or somebody does not get, or did not await, what is asked for."""
+        return bool(self.waiting) or any(pull.layers or "context canceled" in pull.error for pull in self.all)
+
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """Servers other than registries that pulls failed at, by name and port: a URL to ask."""
+        return {urlsplit(pull.url).netloc: pull.url for pull in self.all if pull.url and not pull.host}
 
 
 # docker/docker, api/server/httputils and distribution/pull.go, push.go; what is downloaded is tried five times.
@@ -54,6 +71,11 @@ _FAILED = re.compile(
     r"Download failed[^:]*|Upload failed[^:]*)(?:: |\" error=\"?)(?P<error>(?:[^\"\\]|\\.)*)"
 )
 _URL = re.compile(r'\b(?:Get|Head|Put|Post) "?(?P<url>https?://[^\s"]+?)"?: ')
+# Of layers the daemon tells no URL, but whom it could not connect to (docker/docker, distribution/xfer/transfer.go).
+_LAYERS = re.compile(r"^Download failed|error pulling image configuration|download failed after attempts")
+_DIAL = re.compile(
+    r"(?<!proxyconnect tcp: )dial tcp:? (?:lookup (?P<name>[^\s:]+)(?: on \S+)?|(?:\S+->)?(?P<address>\S+):(?P<port>\d+)): "
+)
 _IMAGE = re.compile(r"(?:pull access denied for (?P<denied>[^\s,]+),|manifest for (?P<unknown>\S+) not found)")
 
 
@@ -66,6 +88,8 @@ def failed_in(log: str, now: float) -> tuple[FailedPull, ...]:
             continue
         error = mask_text(re.sub(r"\\(.)", r"\1", match["error"]))[:500]
         url, image = _URL.search(error), _IMAGE.search(error)
+        layers = bool(_LAYERS.search(match[0]) or _LAYERS.search(error))
+        asked = url["url"].partition("?")[0] if url else _dialled(error) if layers else ""
         try:
             ago = max(0, int(now - float(stamp)))
         except ValueError:
@@ -73,16 +97,31 @@ def failed_in(log: str, now: float) -> tuple[FailedPull, ...]:
         one = FailedPull(
             error,
             ago,
-            url["url"].partition("?")[0] if url else "",
+            asked,
             (image["denied"] or image["unknown"]) if image else "",
+            layers,
         )
         found.pop((one.url, one.image or error), None)
         found[one.url, one.image or error] = one
     return tuple(found.values())
 
 
+def _dialled(error: str) -> str:
+    """Whom the daemon could not connect to, as a URL: a name, or an address with its port."""
+    match = _DIAL.search(error)
+    if not match:
+        return ""
+    if match["name"]:
+        return f"https://{match['name']}/"
+    return _url(match["address"], match["port"])
+
+
+def _url(address: str, port: str) -> str:
+    return f"{'https' if port == '443' else 'http'}://{address}:{port}/"
+
+
 @probe()
-def failed_pulls(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> FailedPulls:
+def failed_pulls(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, process: DaemonProcess | None) -> FailedPulls:
     """Read the log; the engine's events tell which pull succeeded last."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
@@ -92,11 +131,14 @@ def failed_pulls(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Fail
         raise Unmeasured("the daemon's log is not readable", how="run as root", skipped=True)
     now = host.clock()
     failed = failed_in(done.out, now)
+    peers = connecting(host, process.pid) if process else ()
+    waiting = tuple(_url(f"[{name}]" if ":" in name else name, str(port)) for name, port in peers if port in WEB_PORTS)
     if not failed:
-        return FailedPulls()
+        return FailedPulls(waiting=waiting)
     since = now - _last_success(host, endpoint, ping, now)
     failed = tuple(one for one in failed if one.ago <= since)
-    return FailedPulls(failed, _local(host, endpoint, ping) if any(one.image for one in failed) else ())
+    here = _local(host, endpoint, ping) if any(one.image for one in failed) else ()
+    return FailedPulls(failed, here, waiting)
 
 
 def _local(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> tuple[str, ...]:

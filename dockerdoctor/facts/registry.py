@@ -10,6 +10,7 @@ from dockerdoctor.web import Attempt
 
 HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
 OWN_ENVIRONMENT = "the daemon's own environment"
+CONNECTING = "dockerd, whose connection nobody accepts"
 REFUSED = frozenset({403, 429, 500, 502, 503, 504})
 # What a registry's own answers are; a web server's pages are not.
 NO_PAGE = ("application/", "text/plain")
@@ -30,6 +31,9 @@ class Registry:
     plain: Attempt | None = None  # over HTTP, when what answers does not speak TLS
     token: Attempt | None = None  # what the server answered that it sends one to for a token
     manifest: Attempt | None = None  # HEAD of a manifest: what a pull asks next
+    layer: Attempt | None = (
+        None  # a layer of its smallest image, from wherever it sends one; asked after layers did not come
+    )
     empty: bool = False  # it lists no repository at all
     misplaced: tuple[str, ...] = ()  # files below certs.d that would have verified it, where they are not read
     authorities: tuple[str, ...] = ()  # CA files that are read for it
@@ -66,6 +70,9 @@ class Registry:
                 return "answers with a web page, not as a registry"
         if self.empty:
             return "has no image at all"
+        if self.layer and (not self.layer.answered or self.layer.status >= 400 or is_page(self.layer)):
+            said = "a web page" if self.layer.status == 200 else self.layer.words
+            return f"sends one for layers to {urlsplit(self.layer.url).netloc}: {said}"
         return ""
 
     @property

@@ -20,8 +20,8 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, ask, ask_list
 from dockerdoctor.facts.proxy_reading import hidden_secrets, proxy_variables, raw_client, raw_daemon, raw_known
 from dockerdoctor.facts.pulls import FailedPulls
-from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Registries, Registry, in_networks
-from dockerdoctor.facts.registry_names import CERTS_D, ago, named, wants_hub
+from dockerdoctor.facts.registry import CONNECTING, OWN_ENVIRONMENT, Registries, Registry, in_networks
+from dockerdoctor.facts.registry_names import CERTS_D, named, wants_hub
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 from dockerdoctor.tls import BUNDLES, trust_store
@@ -71,6 +71,7 @@ class Way:
     hidden: frozenset[str]  # proxies whose password could not be read
     refuses: Callable[[str], str]  # the daemon's own words for one registry's certificate; empty when it takes it
     logins: Mapping[str, str]  # base64, by registry; never part of a fact
+    layers: bool = False  # whether to fetch a layer too: one did not come lately
 
     def unheard(self, attempt: Attempt) -> bool:
         """Whether a proxy refused us where it may serve the daemon."""
@@ -224,9 +225,8 @@ def _next_steps(way: Way, registry: Registry, trust: ssl.SSLContext | None) -> R
     """Go on as a pull does: fetch a token where one is wanted, then a manifest. A limit or a broken upstream shows there."""
     if registry.asked.status == 429:
         return registry
-    target, scope = {"mirror": (SMALLEST, SMALLEST_SCOPE), "hub": (LIMIT_PREVIEW, PREVIEW_SCOPE)}.get(
-        registry.role, ("", "")
-    )
+    preview = (SMALLEST, SMALLEST_SCOPE) if way.layers else (LIMIT_PREVIEW, PREVIEW_SCOPE)
+    target, scope = {"mirror": (SMALLEST, SMALLEST_SCOPE), "hub": preview}.get(registry.role, ("", ""))
     headers, realm = dict(ACCEPT), _realm(registry.asked, scope)
     if realm:
         told = way.ask(realm, trust, limit=1 << 16)
@@ -241,7 +241,29 @@ def _next_steps(way: Way, registry: Registry, trust: ssl.SSLContext | None) -> R
     said = way.ask(base + target, trust, method="HEAD", headers=headers)
     lists = way.ask(f"{base}/v2/_catalog?n=1", trust, headers=headers) if said.status == 404 else None
     empty = bool(lists and lists.answered and re.search(r'"repositories"\s*:\s*(?:\[\s*\]|null)', lists.body))
-    return replace(registry, manifest=said, empty=empty)
+    registry = replace(registry, manifest=said, empty=empty)
+    return replace(registry, layer=_layer(way, base, headers, trust)) if way.layers and said.status == 200 else registry
+
+
+def _layer(way: Way, base: str, headers: Mapping[str, str], trust: ssl.SSLContext | None) -> Attempt | None:
+    """Fetch the configuration of the smallest image, which comes the way that layers come; Docker Hub counts it as a pull."""
+    repository, _, reference = SMALLEST.partition("/manifests/")
+    for _ in range(2):  # a list of manifests, and one of these
+        said = way.ask(f"{base}{repository}/manifests/{reference}", trust, headers=headers, limit=1 << 16)
+        try:
+            manifest = json.loads(said.body)
+            reference = str((manifest.get("config") or manifest["manifests"][0])["digest"])
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return None
+        if "config" in manifest:
+            break
+    there = way.ask(f"{base}{repository}/blobs/{reference}", trust, headers=headers, hops=0)
+    if there.status not in REDIRECTS:
+        return there
+    onward = urljoin(there.url, there.header("location"))
+    host_port = urlsplit(onward).netloc
+    # Who is sent on takes no token along.
+    return way.ask(onward, None if way.insecure(host_port) else way.trust(host_port, way.authorities(host_port)))
 
 
 def _realm(asked: Attempt, scope: str) -> str:
@@ -318,6 +340,8 @@ def _fresh(way: Way, url: str, authorities: tuple[str, ...]) -> str:
     return ""
 
 
+# With these the daemon sends no log anywhere.
+LOCAL_LOGS = frozenset({"json-file", "local", "journald", "none"})
 # Servers that failed pulls were sent to for layers: there are one or two.
 MAX_DETOURS = 3
 # Mirrors and others first, then Docker Hub: each round as patient as one that connects, and waits for an answer.
@@ -355,6 +379,7 @@ def registries(
         frozenset(p.masked for v in hidden_secrets(info, env) if isinstance(p := parse_proxy(v), Proxy)),
         partial(_daemons_word, host, endpoint, ping),
         logins(host, client),
+        pulls.of_layers if pulls else False,
     )
     images = _images(host, endpoint, ping)
     mirrors = [
@@ -365,10 +390,11 @@ def registries(
         Registry(name, role, by, Attempt(f"https://{name}/v2/"))
         for name, (role, by) in named(host, client, config, containers, images, info, pulls).items()
     ]
-    strays = {urlsplit(p.url).netloc: p for p in pulls.all if p.url and not p.host} if pulls else {}
+    detours = dict.fromkeys(pulls.waiting, CONNECTING) if pulls and info.logging_driver in LOCAL_LOGS else {}
+    detours |= dict.fromkeys(pulls.elsewhere.values(), "a pull that failed") if pulls else {}
     others += [
-        Registry(name, "detour", f"a pull that failed {ago(p.ago)}", Attempt(p.url.partition(name)[0] + name + "/"))
-        for name, p in list(strays.items())[:MAX_DETOURS]
+        Registry(urlsplit(url).netloc, "detour", by, Attempt(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}/"))
+        for url, by in list(detours.items())[:MAX_DETOURS]
     ]
     done = _examined(way, [*mirrors, *others], ROUND)
     if not any(r.serves for r in done if r.role == "mirror"):

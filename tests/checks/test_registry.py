@@ -10,7 +10,7 @@ from dockerdoctor.checks import registry_trust as trust
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.engine import EngineInfo
-from dockerdoctor.facts.registry import Registries, Registry
+from dockerdoctor.facts.registry import CONNECTING, Registries, Registry
 from dockerdoctor.facts.routes import Route, Routes
 from dockerdoctor.model import Status
 from dockerdoctor.tls import Certificate
@@ -43,7 +43,7 @@ def stopped(layer, outcome, *, via="", url="https://reg.test/v2/", **more):
 
 
 def registry(role, name="reg.test", **changes):
-    return Registry(name, role, "a test", **{"asked": HTTP(200), **changes})
+    return Registry(name, role, **{"named_by": "a test", "asked": HTTP(200), **changes})
 
 
 REFUSED, NAMELESS = stopped("connect", "ECONNREFUSED"), stopped("name", "EAI_NONAME")
@@ -265,6 +265,9 @@ V6 = registry("named", asked=stopped("connect", "ENETUNREACH"), addresses=("2001
         (steps.layers, registry("named"), SKIP, ""),
         (steps.layers, registry("detour", "cdn.test", asked=HTTP(403, HTML)), PASS, ""),
         (steps.layers, registry("detour", "cdn.test", asked=stopped("connect", "timeout")), FAIL, "cdn.test, which does not answer"),
+        (steps.layers, registry("detour", "192.0.2.9:443", asked=stopped("tls", "x509: not for 192.0.2.9")), PASS, ""),
+        (steps.layers, registry("detour", "192.0.2.9:80", asked=stopped("connect", "timeout")), FAIL, "192.0.2.9:80, which"),
+        (steps.layers, registry("detour", "192.0.2.9:443", named_by=CONNECTING, asked=stopped("connect", "timeout")), FAIL, "dockerd waits for 192"),
         (steps.slow, registry("named"), PASS, ""),
         (steps.slow, registry("named", asked=replace(HTTP(200), seconds=3.0)), FAIL, "3.0 s"),
     ],
@@ -273,6 +276,37 @@ def test_steps(check, found, status, words):
     said = check.decide(Registries((MIRROR, found)))
     assert said.status is status
     assert words in said.summary
+
+
+CDN = "https://cdn.test/layer"
+
+
+@pytest.mark.parametrize(
+    ("layer", "status", "words"),
+    [
+        (HTTP(200, url=CDN), PASS, ""),
+        (HTTP(200, HTML, url=CDN), FAIL, "layers to cdn.test: a web page"),
+        (HTTP(403, HTML, url=CDN), FAIL, "layers to cdn.test: HTTP 403"),
+        (stopped("tls", "x509: unknown authority", url=CDN), FAIL, "layers to cdn.test"),
+        (stopped("connect", "timeout", url=CDN), FAIL, "layers to cdn.test: does not answer"),
+    ],
+)
+def test_layers_that_were_asked_for(layer, status, words):
+    hub = registry("hub", "docker.io", asked=HTTP(200), layer=layer)
+    stray = registry("detour", "cdn.test", asked=HTTP(200))
+    said = steps.layers.decide(Registries((hub, stray)))
+    assert (said.status, words in said.summary) == (status, True)
+    whole = checks.hub.decide(Registries((hub,), "somebody"))
+    assert (whole.status, whole.because) == ((FAIL, ("registry.layers",)) if status is FAIL else (PASS, None))
+
+
+def test_what_dockerd_waits_for_is_the_registry_that_is_down():
+    waits = registry("detour", "192.0.2.9:443", named_by=CONNECTING, asked=stopped("connect", "timeout"))
+    down = registry("named", asked=stopped("connect", "timeout"), addresses=("192.0.2.7",))
+    assert steps.layers.decide(Registries((MIRROR, down, waits))).status is SKIP
+    # Another address of the same registry, from an older answer, tells nothing either.
+    stray = replace(waits, name="192.0.2.7:443", named_by="a pull that failed")
+    assert steps.layers.decide(Registries((MIRROR, down, stray))).status is SKIP
 
 
 def test_what_explains_docker_hub():

@@ -5,7 +5,9 @@ import pytest
 from dockerdoctor.checks.registry_pulls import credential_helper, image_name, platform
 from dockerdoctor.facts.helpers import Helper, Helpers
 from dockerdoctor.facts.pulls import FailedPull, FailedPulls
+from dockerdoctor.facts.registry import Registries, Registry
 from dockerdoctor.model import Status
+from dockerdoctor.web import Attempt
 
 PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
 CONFIG = "/root/.docker/config.json"
@@ -32,20 +34,43 @@ def denied(image):
 
 
 def test_image_name():
-    assert image_name.decide(FailedPulls()).status is PASS
-    said = image_name.decide(FailedPulls((denied("busybx"),), ("busybox:latest", "redis:7")))
+    assert image_name.decide(FailedPulls(), None).status is PASS
+    said = image_name.decide(FailedPulls((denied("busybx"),), ("busybox:latest", "redis:7")), None)
     assert said.status is FAIL
     assert "did you mean busybox, which" in said.fix[0]
     assert "not for everybody" in said.summary
     gone = FailedPull("manifest for reg.test/app:2 not found: manifest unknown", 90, image="reg.test/app:2")
-    assert image_name.decide(FailedPulls((gone,))).summary == "reg.test/app:2 is not there"
+    assert image_name.decide(FailedPulls((gone,)), None).summary == "reg.test/app:2 is not there"
     nameless = FailedPull("manifest unknown: manifest unknown", 90)
     assert (
-        "an image that was asked for 90 seconds ago is not there" in image_name.decide(FailedPulls((nameless,))).summary
+        "an image that was asked for 90 seconds ago is not there"
+        in image_name.decide(FailedPulls((nameless,)), None).summary
     )
-    private = image_name.decide(FailedPulls((FailedPull("unauthorized: authentication required", 9),)))
+    private = image_name.decide(FailedPulls((FailedPull("unauthorized: authentication required", 9),)), None)
     assert "not for everybody" in private.summary
-    assert image_name.decide(FailedPulls((FailedPull('Get "https://x/v2/": EOF', 9, "https://x/v2/"),))).status is PASS
+    assert (
+        image_name.decide(FailedPulls((FailedPull('Get "https://x/v2/": EOF', 9, "https://x/v2/"),)), None).status
+        is PASS
+    )
+
+
+@pytest.mark.parametrize(
+    ("pull", "because"),
+    [
+        (FailedPull("unauthorized: authentication required", 9, "https://reg.test/v2/a/manifests/1"), None),
+        (FailedPull("unauthorized: unauthorized", 9), None),
+        (FailedPull("unauthorized: unauthorized", 9, "https://other.test/v2/"), ()),
+        (FailedPull("manifest unknown: manifest unknown", 9), ()),
+    ],
+)
+def test_a_login_that_is_refused_explains_what_is_denied(pull, because):
+    there = Registries((Registry("reg.test", "named", "a test", Attempt("https://reg.test/v2/"), login="refused"),))
+    assert image_name.decide(FailedPulls((pull,)), there).because == because
+
+
+def test_a_layer_that_is_denied_is_no_image_s_name():
+    filtered = FailedPull("denied: <html>Blocked</html>", 9, layers=True)
+    assert image_name.decide(FailedPulls((filtered,)), None).status is PASS
 
 
 @pytest.mark.parametrize(
