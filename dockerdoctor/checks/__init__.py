@@ -54,6 +54,7 @@ from dockerdoctor.checks import (
     storage_mount,
     storage_use,
     unit,
+    ways,
 )
 from dockerdoctor.model import Check
 
@@ -79,6 +80,7 @@ AREAS: tuple[ModuleType, ...] = (
     connections,
     links,
     addresses,
+    ways,
     chains,
     firewall,
     host_firewall,

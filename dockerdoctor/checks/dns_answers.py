@@ -35,6 +35,8 @@ NO_CONNECTION: tuple[str, ...] = (
     "network.nft-drop",
     "network.iptables-split",
     "network.untracked",
+    "network.rp-filter",
+    "network.policy-routing",
     "network.egress",
 )
 # What a firewall leaves of a question: silence, or the ICMP error that REJECT sends (iptables-extensions(8)).

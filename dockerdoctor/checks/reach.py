@@ -171,6 +171,8 @@ def dropped(moved: Moved | None) -> tuple[Evidence, ...]:
         "network.nft-drop",
         "network.iptables-split",
         "network.untracked",
+        "network.rp-filter",
+        "network.policy-routing",
         "network.conntrack",
     ),
 )
@@ -247,6 +249,8 @@ def egress(
         "network.input-drop",
         "network.output-drop",
         "network.untracked",
+        "network.rp-filter",
+        "network.policy-routing",
         "network.conntrack",
     ),
 )

@@ -49,6 +49,8 @@ class Forwarding:
     neighbours_refused: int = 0  # how often the table was full since boot
     conntrack_dropped: int = 0  # packets that found no room in the table of connections, since boot
     conntrack_evicted: int = 0  # entries that made room, being unanswered
+    refused_paths: int = 0  # packets that came in where their answers would not leave, since boot (rp_filter)
+    strict: tuple[str, ...] = ()  # interfaces that refuse them: rp_filter is 1
 
     def of(self, interface: str) -> str:
         """Whether packets that come in there are forwarded."""
@@ -85,6 +87,18 @@ def neighbours(table: str, most: int) -> tuple[int, int, int]:
     return entries, most, sum(int(row.get("table_fulls", "0"), 16) for row in rows)
 
 
+def refused_paths(host: Host) -> int:
+    """Packets refused by rp_filter since boot: IPReversePathFilter of /proc/net/netstat, names in one line, numbers in the next."""
+    lines = [line.split() for line in host.text("/proc/net/netstat").splitlines() if line.startswith("TcpExt:")]
+    return int(dict(zip(*lines, strict=False)).get("IPReversePathFilter", 0)) if len(lines) == 2 else 0
+
+
+def strict_paths(values: dict[str, str]) -> tuple[str, ...]:
+    """Interfaces whose rp_filter is 1: the greater of their own value and that of "all" counts (ip-sysctl.rst)."""
+    common = values.get("all", "0")
+    return tuple(n for n, own in values.items() if n not in {"all", "default", "lo"} and max(own, common) == "1")
+
+
 @probe()
 def forwarding(host: Host, endpoint: ChosenEndpoint) -> Forwarding:
     """Read /proc/sys and the files of sysctl.d(5)."""
@@ -107,7 +121,10 @@ def forwarding(host: Host, endpoint: ChosenEndpoint) -> Forwarding:
         read_settings(host),
         tuple(n for n in host.listdir(folder) if host.text(f"{folder}/{n}/route_localnet").strip() == "1"),
         *neighbours(host.text("/proc/net/stat/arp_cache"), number("net.ipv4.neigh.default.gc_thresh3")),
-        *(sum(int(row.get(name, "0"), 16) for row in tracked) for name in ("drop", "early_drop")),
+        conntrack_dropped=sum(int(row.get("drop", "0"), 16) for row in tracked),
+        conntrack_evicted=sum(int(row.get("early_drop", "0"), 16) for row in tracked),
+        refused_paths=refused_paths(host),
+        strict=strict_paths({name: host.text(f"{folder}/{name}/rp_filter").strip() for name in host.listdir(folder)}),
     )
 
 

@@ -19,6 +19,7 @@ from dockerdoctor.facts.dns import EMBEDDED, FALLBACK, ContainerResolvers, HostR
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import ANSWERS, EngineVersion
 from dockerdoctor.facts.firewall import Firewall
+from dockerdoctor.facts.forwarding import Forwarding
 from dockerdoctor.facts.probe_container import DEADLINE, Lab, Questions, open_lab
 from dockerdoctor.facts.records import RecordQuestions
 from dockerdoctor.facts.routes import Routes
@@ -222,6 +223,7 @@ def inside(
     running: ContainerResolvers | None,
     records: RecordQuestions | None,
     before: Firewall | None,  # noqa: ARG001 - the counters are read before the questions, so that what moves is ours
+    kernel: Forwarding | None,  # noqa: ARG001 - likewise
 ) -> Inside:
     """
     Start both containers at once, and dial the published port while they answer.

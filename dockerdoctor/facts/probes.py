@@ -39,6 +39,7 @@ from dockerdoctor.facts import (
     storage,
     upstreams,
     wanted,
+    ways,
 )
 from dockerdoctor.measure import Probe
 
@@ -79,5 +80,6 @@ AREAS: tuple[ModuleType, ...] = (
     records,
     inside,
     counters,
+    ways,
 )
 PROBES: tuple[Probe, ...] = tuple(p for area in AREAS for p in vars(area).values() if isinstance(p, Probe))

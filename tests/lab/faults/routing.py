@@ -1,0 +1,103 @@
+"""Faults of routing: rules that send packets of containers another way, and answers that the kernel takes for forged."""
+
+from tests.lab.fault import Fault
+
+REACHES_OUT = "timeout -k 1 12 docker run --rm busybox sh -c 'echo | nc -w 3 {gateway} 5000'"
+
+# A tunnel to a provider, who lets everything out to the world: another network stack, and the way back here from there.
+TUNNEL = """
+    ip netns add provider
+    ip link add vpn0 type veth peer name in0 netns provider
+    ip link add exit0 type veth peer name out0 netns provider
+    ip address add 10.8.0.2/24 dev vpn0
+    ip address add 10.9.0.1/24 dev exit0
+    ip link set vpn0 up
+    ip link set exit0 up
+    ip netns exec provider sh -e -c '
+        ip address add 10.8.0.1/24 dev in0
+        ip address add 10.9.0.2/24 dev out0
+        ip link set in0 up
+        ip link set out0 up
+        ip link set lo up
+        ip route add default via 10.9.0.1
+        sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
+        iptables -t nat -A POSTROUTING -o out0 -j MASQUERADE
+    '
+    iptables -t nat -A POSTROUTING -s 10.9.0.0/24 -o host0 -j MASQUERADE
+    iptables -I FORWARD -i exit0 -j ACCEPT
+    iptables -I FORWARD -o exit0 -j ACCEPT
+    ip route add default via 10.8.0.1 dev vpn0 table 100
+"""
+# What comes from containers is to leave through it.
+MARKED = (
+    TUNNEL
+    + """
+    iptables -t mangle -A PREROUTING -i docker0 ! -d 172.16.0.0/12 -j MARK --set-mark 0x10
+    iptables -t mangle -A PREROUTING -i br-+ ! -d 172.16.0.0/12 -j MARK --set-mark 0x10
+    ip rule add fwmark 0x10 lookup 100
+"""
+)
+MARKED_BY_NFT = (
+    TUNNEL
+    + """
+    nft -f - <<'END'
+table ip vpn {
+    chain tag {
+        type filter hook prerouting priority mangle;
+        ip saddr 172.16.0.0/12 ip daddr != 172.16.0.0/12 meta mark set 0x10
+    }
+}
+END
+    ip rule add fwmark 0x10/0xff lookup 100
+"""
+)
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "net-rp-filter-strict",
+        check="network.rp-filter",
+        setup=MARKED,
+        inject="sysctl -qw net.ipv4.conf.vpn0.rp_filter=1",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-rp-filter-strict:everywhere",
+        check="network.rp-filter",
+        setup=MARKED_BY_NFT,
+        inject="sysctl -qw net.ipv4.conf.all.rp_filter=1",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-policy-routing",
+        check="network.policy-routing",
+        setup=TUNNEL + "ip rule add from 172.16.0.0/12 lookup 100",
+        inject="ip netns exec provider ip link set out0 down",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-policy-routing:prohibited",
+        check="network.policy-routing",
+        inject="ip rule add from 172.16.0.0/12 prohibit",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-policy-routing:no-route",
+        check="network.policy-routing",
+        setup=TUNNEL,
+        inject="ip rule add iif docker0 lookup 101; ip route add unreachable default table 101",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-policy-routing:answers",
+        check="network.policy-routing",
+        setup=TUNNEL + "ip route add default via 10.8.0.99 dev vpn0 table 102",
+        inject="ip rule add iif host0 lookup 102; ip rule add to {address} lookup main",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+)
