@@ -22,9 +22,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
+
     import docker
     import requests
 
@@ -559,6 +561,20 @@ class Host:
             raise TimeoutError
         return reply
 
+    def tcp_http(
+        self, host: str, port: int, target: str, timeout: float, limit: int, trust: ssl.SSLContext | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """GET over TCP, and over TLS where there is something to `trust`; raises OSError, SSLError or HTTPException."""
+        connection = (
+            http.client.HTTPSConnection(host, port, timeout=timeout, context=trust)
+            if trust
+            else http.client.HTTPConnection(host, port, timeout=timeout)
+        )
+        with contextlib.closing(connection):
+            connection.request("GET", target)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read(limit)
+
     def unix_stream(self, path: str, target: str, timeout: float) -> tuple[int, Iterator[bytes]]:
         """
         POST over a Unix socket; returns the status, and what follows as it comes, each piece within `timeout` seconds.
@@ -580,12 +596,12 @@ class Host:
 
         return response.status, pieces()
 
-    def docker(self, url: str, version: str, timeout: float = 5.0, tls: Any = None) -> docker.APIClient:
+    def docker(self, url: str, version: str, timeout: float = 5.0) -> docker.APIClient:
         """Build a client of the engine's API; one per probe, since it is not thread-safe (docker/docker-py#3229)."""
         import docker  # noqa: PLC0415 - heavy, and not every run asks
 
         # An explicit version: without one the constructor asks the daemon, and hangs with it.
-        return docker.APIClient(base_url=url, version=version, timeout=timeout, tls=tls)  # type: ignore[arg-type]  # a float is fine
+        return docker.APIClient(base_url=url, version=version, timeout=timeout)  # type: ignore[arg-type]  # a float is fine
 
     # -- changes, for fixes only --------------------------------------------------------------------------------
 

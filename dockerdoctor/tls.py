@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dockerdoctor.host import failure_name
@@ -34,6 +35,14 @@ class Certificate:
     not_after: str = ""
     issuer_url: str = ""  # where its issuer's certificate can be fetched: public CAs say so
 
+    def expired(self, now: float) -> bool:
+        """Whether its last day is over, in seconds since the epoch."""
+        return bool(self.not_after) and ssl.cert_time_to_seconds(self.not_after) < now
+
+    def not_yet(self, now: float) -> bool:
+        """Whether its first day is still to come."""
+        return bool(self.not_before) and ssl.cert_time_to_seconds(self.not_before) > now
+
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
     """A handshake that came to nothing, and why; `verify_code` is OpenSSL's, when it was for the certificate."""
@@ -45,16 +54,14 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error
 
 def handshake(sock: socket.socket, host: str, trust: ssl.SSLContext | None, end: float) -> ssl.SSLSocket:
     """Shake hands until `end`, by the monotonic clock; without `trust`, whatever certificate is shown will do."""
-    wrapped = (trust or _blind()).wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    wrapped = (trust or untrusting()).wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     try:
         wrapped.settimeout(max(0.05, end - time.monotonic()))
         wrapped.do_handshake()
-    except ssl.SSLCertVerificationError as no:
-        wrapped.close()
-        raise Refused(f"x509: {no.verify_message}", no.verify_code) from None
     except ssl.SSLError as no:
         wrapped.close()
-        raise Refused(tls_failure(no)) from None
+        code = no.verify_code if isinstance(no, ssl.SSLCertVerificationError) else 0
+        raise Refused(broken_off(no), code) from None
     except OSError as no:
         wrapped.close()
         raise Refused(failure_name(no)) from None
@@ -73,6 +80,11 @@ def chain_of(sock: socket.socket) -> tuple[Certificate, ...]:
 NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
+def broken_off(no: ssl.SSLError) -> str:
+    """Name why TLS came to nothing: "x509: ..." where it was for the server's certificate."""
+    return f"x509: {no.verify_message}" if isinstance(no, ssl.SSLCertVerificationError) else tls_failure(no)
+
+
 def tls_failure(no: ssl.SSLError) -> str:
     """Name why TLS failed, other than for the server's certificate."""
     reason = no.reason or ""
@@ -81,11 +93,19 @@ def tls_failure(no: ssl.SSLError) -> str:
     return "not TLS" if reason in NOT_TLS else f"tls: {reason or no}"
 
 
-def _blind() -> ssl.SSLContext:
+def untrusting(own: tuple[str, str] = ("", "")) -> ssl.SSLContext:
+    """Look at no certificate, and show our `own`: the files of a certificate and a key."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    _show(context, own)
     return context
+
+
+def _show(context: ssl.SSLContext, own: tuple[str, str]) -> None:
+    if all(own):
+        with contextlib.suppress(OSError, ssl.SSLError):
+            context.load_cert_chain(*own)
 
 
 def trust_store(bundle: str = "", more: Iterable[str] = (), own: tuple[str, str] = ("", "")) -> ssl.SSLContext:
@@ -104,10 +124,15 @@ def trust_store(bundle: str = "", more: Iterable[str] = (), own: tuple[str, str]
         if file:
             with contextlib.suppress(OSError, ssl.SSLError):
                 context.load_verify_locations(file)
-    if all(own):
-        with contextlib.suppress(OSError, ssl.SSLError):
-            context.load_cert_chain(*own)
+    _show(context, own)
     return context
+
+
+def certificate_in(path: Path) -> Certificate | None:
+    """The first certificate of a file in PEM form; None where this Python cannot tell; raises SSLError."""
+    # No public way without a server that shows it; the ssl module's own tests use this one, in every version.
+    decode = getattr(getattr(ssl, "_ssl", None), "_test_decode_cert", None)
+    return _certificate(decode(str(path))) if decode else None
 
 
 def _certificate(info: Mapping[str, Any]) -> Certificate:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from shlex import quote
 
-from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.examine import check, failed, passed
 from dockerdoctor.facts.endpoint import (
     ChosenEndpoint,
     ClientConfig,
     DaemonPing,
     Exports,
-    OtherEngines,
 )
+from dockerdoctor.facts.ping import OtherEngines
 from dockerdoctor.model import Evidence, Finding, Severity
 
+TLS = ("engine.tls-files", "engine.tls", "engine.certificate", "engine.client-certificate")
 CONTEXTS = "https://docs.docker.com/engine/manage-resources/contexts/"
 
 
@@ -71,7 +72,7 @@ def exported(exports: Exports | None, name: str) -> tuple[tuple[Evidence, ...], 
     title="DOCKER_HOST names an engine that answers",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/reference/cli/docker/#environment-variables",
-    upstream=("engine.tls",),
+    upstream=TLS,
 )
 def docker_host(
     endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None, others: OtherEngines | None
@@ -112,7 +113,7 @@ def docker_host(
     title="The current context leads to an engine",
     severity=Severity.ERROR,
     docs=CONTEXTS,
-    upstream=("engine.client-config", "engine.tls"),
+    upstream=("engine.client-config", *TLS),
 )
 def context(
     endpoint: ChosenEndpoint,
@@ -152,56 +153,3 @@ def context(
         cause="Another engine of this host is well; the context makes the client look elsewhere.",
         fix=fix,
     )
-
-
-@check(
-    "engine.tls",
-    title="Client and engine agree on TLS",
-    severity=Severity.ERROR,
-    docs="https://docs.docker.com/engine/security/protect-access/",
-)
-def tls(endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None) -> Finding:
-    """
-    An engine's TCP port speaks either plain HTTP (2375 by custom) or TLS (2376), and the client must be told which.
-
-    Why it matters: the connection is made and then breaks with a message that names neither side's setting.
-    How to fix: set or unset DOCKER_TLS_VERIFY and DOCKER_CERT_PATH to match, or use the other port.
-    """
-    if not endpoint.url.startswith(("tcp://", "http://", "https://")):
-        return skipped("the endpoint is not reached over TCP")
-    seen = Evidence(f"GET {endpoint.url}/_ping", ping.outcome)
-    told = Evidence("DOCKER_TLS_VERIFY", "set" if endpoint.tls else "not set")
-    if "HTTP request to an HTTPS server" in ping.outcome:
-        return failed(
-            f"{endpoint.url} speaks TLS, and the client plain HTTP",
-            seen,
-            told,
-            cause="The engine wants TLS, and nothing tells the client to use it.",
-            fix=(
-                "export DOCKER_TLS_VERIFY=1",
-                "# the folder with ca.pem, cert.pem and key.pem, if it is not ~/.docker: export DOCKER_CERT_PATH=FOLDER",
-            ),
-        )
-    if ping.outcome.startswith("plain HTTP"):
-        where, unset = exported(exports, "DOCKER_TLS_VERIFY")
-        return failed(
-            f"{endpoint.url} speaks plain HTTP, and the client TLS",
-            seen,
-            told,
-            *where,
-            cause="DOCKER_TLS_VERIFY makes the client use TLS on a port that does not.",
-            fix=unset,
-        )
-    if endpoint.tls and any(word in ping.outcome for word in ("SSLError", "CERTIFICATE", "TLS", "certificate")):
-        return failed(
-            f"{endpoint.url}: {ping.outcome}",
-            seen,
-            told,
-            Evidence("DOCKER_CERT_PATH", endpoint.cert_path),
-            cause="The certificates of client and engine do not fit each other, or are not where the client looks.",
-            fix=(
-                f"openssl x509 -noout -subject -issuer -enddate -in {endpoint.cert_path}/cert.pem",
-                "# renew what has expired; ca.pem must have signed the engine's certificate",
-            ),
-        )
-    return passed(f"{endpoint.url} and the client agree", seen)

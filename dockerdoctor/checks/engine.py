@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from shlex import quote
 
-from dockerdoctor.checks.endpoint import exported
+from dockerdoctor.checks.endpoint import TLS, exported
 from dockerdoctor.checks.prerequisites import INSTALL, TROUBLE, of_this_host
 from dockerdoctor.checks.startup import CONFIG_ERRORS, NO_TRY
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Containers
-from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, Exports, OtherEngines
+from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, Exports
 from dockerdoctor.facts.engine import DaemonProcess, EngineApi, EngineVersion, Installed, Units, version_parts
+from dockerdoctor.facts.ping import OtherEngines
 from dockerdoctor.model import Evidence, Finding, Severity
 
 # The tutorial's commands (`docker container`, `docker image`) came with this version, and nothing older gets repairs.
@@ -69,6 +70,8 @@ def frozen(endpoint: ChosenEndpoint, process: DaemonProcess, ping: DaemonPing) -
             "engine.docker-host",
             "engine.context",
         ),
+        # Without its files the client connects to nothing; and by itself TLS sends it to another place.
+        *("engine.tls-files", "engine.tls"),
         *("engine.socket-permission", "engine.session-group", "engine.frozen"),
         *CONFIG_ERRORS,
     ),
@@ -120,7 +123,7 @@ def _to_reach(endpoint: ChosenEndpoint, outcome: str, exports: Exports | None) -
     upstream=(
         *NO_TRY,
         *("engine.reachable", "engine.listening", "engine.started"),
-        *("engine.start-limit", "engine.running", "engine.docker-host", "engine.context", "engine.tls"),
+        *("engine.start-limit", "engine.running", "engine.docker-host", "engine.context", *TLS),
         *("engine.frozen", "engine.containerd", "resources.open-files"),
         *CONFIG_ERRORS,
     ),

@@ -7,9 +7,10 @@ from shlex import quote
 
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.daemon_json import StartFlags
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, OtherEngines
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, Installed, Unit, Units
 from dockerdoctor.facts.log import StartLog
+from dockerdoctor.facts.ping import OtherEngines
 from dockerdoctor.facts.startup import Containerd, PidFile
 from dockerdoctor.model import Evidence, Finding, Severity
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import re
 import stat as stat_
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dockerdoctor.host import Dial, Host, failure_name
+from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import probe
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
-# A ping is answered from memory in milliseconds; three seconds tells a frozen daemon from a busy one.
-PING_TIMEOUT = 3.0
-# "OK", or an error message; whoever sends more is no engine.
-MAX_PING_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +48,11 @@ class ChosenEndpoint:
     """The engine that a client of this user talks to: flag, then DOCKER_HOST, then context, then the default."""
 
     url: str
-    source: str  # "--host", "DOCKER_HOST", "context NAME (file)", "default"
+    source: str  # "--host", "DOCKER_HOST", "context NAME (file)", "DOCKER_TLS_VERIFY", "default"
     problem: str = ""  # why no endpoint could be told: "context x has no metadata file"
     tls: bool = False
-    cert_path: str = ""
+    cert_path: str = ""  # the folder with ca.pem, cert.pem and key.pem that it was told to use
+    verify: bool = True  # False: any certificate of the engine's will do
 
     @property
     def socket_path(self) -> str:
@@ -107,14 +102,6 @@ class DaemonPing:
     api_version: str = ""  # the newest the engine speaks
     server: str = ""  # "Docker/20.10.24 (linux)"
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class OtherEngines:
-    """Sockets other than the chosen one behind which an engine answers."""
-
-    answering: tuple[str, ...]  # "unix:///run/user/1000/docker.sock"
-    containers: tuple[int, ...] = ()  # how many each of them has; -1 where it did not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,20 +258,24 @@ def client_config(host: Host) -> ClientConfig:
 @probe()
 def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> ChosenEndpoint:
     """Follow the client's own order; an exported DOCKER_HOST overrides the active context (docker/cli, context docs)."""
-    tls = bool(host.env.get("DOCKER_TLS_VERIFY"))
-    certs = host.env.get("DOCKER_CERT_PATH") or (f"{host.home}/.docker" if tls else "")
+    asked = next((name for name in ("DOCKER_TLS_VERIFY", "DOCKER_TLS") if host.env.get(name)), "")
+    folder = host.env.get("DOCKER_CERT_PATH") or config.path.rpartition("/")[0]
+    tls = Tls(bool(asked), folder if asked else "", verify=asked != "DOCKER_TLS")
     if settings.host:
         # Ours, and not the docker command's.
         path = settings.host.startswith("/")
-        return _normal(f"unix://{settings.host}" if path else settings.host, "--host", tls, certs)
+        return _normal(f"unix://{settings.host}" if path else settings.host, "--host", tls)
     context = settings.context or host.env.get("DOCKER_CONTEXT", "")
     source = "--context" if settings.context else "DOCKER_CONTEXT"
     if not context and host.env.get("DOCKER_HOST"):
-        return _normal(host.env["DOCKER_HOST"], "DOCKER_HOST", tls, certs)
+        return _normal(host.env["DOCKER_HOST"], "DOCKER_HOST", tls)
     if not context:
         context, source = config.current_context, config.path
     if context and context != "default":
         return _from_context(host, config, context, source)
+    if asked:
+        # Told to use TLS and not where, the client looks for it at a port of this host (docker/cli, opts.ParseHost).
+        return _normal("tcp://localhost:2376", asked, tls)
     return ChosenEndpoint(f"unix://{DEFAULT_SOCKET}", "default")
 
 
@@ -301,7 +292,16 @@ def without_user(url: str) -> str:
 SPOKEN = frozenset({"unix", "tcp", "ssh"})
 
 
-def _normal(given: str, source: str, tls: bool, certs: str) -> ChosenEndpoint:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What the client was told of TLS."""
+
+    asked: bool
+    folder: str = ""
+    verify: bool = True
+
+
+def _normal(given: str, source: str, tls: Tls) -> ChosenEndpoint:
     """Take an address as the docker command does: blanks fall off, and what has no scheme is TCP."""
     url = without_user(given.strip())
     problem = ""
@@ -316,7 +316,8 @@ def _normal(given: str, source: str, tls: bool, certs: str) -> ChosenEndpoint:
         problem = f"unable to parse {url!r}: a unix:// address needs an absolute path"
     elif scheme == "unix" and rest.endswith("/"):
         problem = f"unable to use {url!r}: it ends in a slash, as a folder's path does"
-    chosen = ChosenEndpoint(url, source, problem, tls and scheme != "unix", certs)
+    # On a Unix socket nothing is encrypted, and yet the client wants its files (docker/cli, context/docker/load.go).
+    chosen = ChosenEndpoint(url, source, problem, tls.asked and scheme != "unix", tls.folder, tls.verify)
     if not problem and scheme == "tcp" and not chosen.address[1]:
         return replace(chosen, problem=f"unable to parse {url!r}: the port is no number from 1 to 65535")
     return chosen
@@ -329,14 +330,16 @@ def _from_context(host: Host, config: ClientConfig, name: str, source: str) -> C
     why = f"context {name} ({source})"
     try:
         data = json.loads(host.read(meta))
-        url = str(data["Endpoints"]["docker"].get("Host") or "")
+        meta_of = data["Endpoints"]["docker"]
+        url, verify = str(meta_of.get("Host") or ""), not meta_of.get("SkipTLSVerify")
     except OSError:
         return ChosenEndpoint("", why, f"context {name!r} does not exist: there is no {meta}")
     except (ValueError, KeyError, TypeError, AttributeError):
         return ChosenEndpoint("", why, f"context {name!r} cannot be read: {meta} is not a context")
     # What a context has for TLS lies apart from what it says (docker/cli, context/store/tlsstore.go).
     keys = f"{folder}/contexts/tls/{hashlib.sha256(name.encode()).hexdigest()}/docker"
-    return _normal(url or f"unix://{DEFAULT_SOCKET}", why, bool(host.listdir(keys)), keys)
+    tls = Tls(bool(host.listdir(keys)) or not verify, keys, verify)
+    return _normal(url or f"unix://{DEFAULT_SOCKET}", why, tls)
 
 
 # Where login shells, desktops and administrators set variables; bash(1), zsh(1), environment.d(5), pam_env(8).
@@ -347,7 +350,8 @@ STARTUP_FILES = (
 )
 STARTUP_FOLDERS = ("/etc/profile.d", "/etc/environment.d", "~/.config/environment.d", "~/.config/fish/conf.d")
 CLIENT_VARIABLES = (
-    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG"),
+    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_API_VERSION", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH"),
+    *("DOCKER_CONFIG", "DOCKER_BUILDKIT"),
 )
 _SETS = re.compile(rf"^[^#]*?\b({'|'.join(CLIENT_VARIABLES)})(?:=|\s+)[\"']*([^\"'\s;]+)")
 
@@ -416,107 +420,3 @@ def _closed(host: Host, path: str) -> str:
         if host.exists(folder) and not host.searchable(folder):
             return str(folder)
     return ""
-
-
-def ping_unix(host: Host, path: str, timeout: float = PING_TIMEOUT) -> DaemonPing:
-    """Ask one Unix socket; connecting and answering are told apart."""
-    began = time.monotonic()
-    dialled = host.dial_unix(path, timeout)
-    if not dialled.ok:
-        return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
-    try:
-        status, headers, body = host.unix_http(path, "/_ping", timeout, MAX_PING_BYTES)
-    except ConnectionError as no:  # RemoteDisconnected, an HTTPException too, among them
-        return DaemonPing("ok", answered=False, outcome=f"closed without an answer ({failure_name(no)})")
-    except (http.client.HTTPException, ValueError) as no:
-        return DaemonPing("ok", answered=False, outcome=f"not HTTP: {type(no).__name__}: {no!s:.80}")
-    except OSError as no:
-        return DaemonPing("ok", answered=False, outcome=failure_name(no), seconds=round(time.monotonic() - began, 3))
-    return _judge_ping(status, {k.lower(): v for k, v in headers.items()}, body, time.monotonic() - began)
-
-
-def _judge_ping(status: int, headers: dict[str, str], body: bytes, seconds: float) -> DaemonPing:
-    api = headers.get("api-version", "").strip()
-    answered = status == http.client.OK and bool(re.fullmatch(r"\d+\.\d+", api))
-    said = body[:200].decode("utf-8", "backslashreplace").strip()
-    outcome = "ok" if answered else f"HTTP {status}, API-Version {api[:20]!r}: {said!r}"
-    return DaemonPing("ok", answered, status, outcome, api, headers.get("server", ""), round(seconds, 3))
-
-
-# Twice the ping's own timeout: connecting to a full backlog may take as long as the answer.
-@probe(deadline=2 * PING_TIMEOUT + 0.5)
-def daemon_ping(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
-    """Ask the chosen endpoint for the one answer that needs nothing but a living daemon."""
-    if endpoint.problem:
-        return DaemonPing("EINVAL", answered=False, outcome=endpoint.problem)
-    if endpoint.socket_path:
-        return ping_unix(host, endpoint.socket_path)
-    if endpoint.url.startswith("ssh://"):
-        done = host.run("docker", "-H", endpoint.url, "version", "--format", "{{.Server.APIVersion}}", timeout=5)
-        return DaemonPing(
-            "ok" if done.ok else "EIO", done.ok, outcome=done.err.strip()[:200], api_version=done.out.strip()
-        )
-    return _ping_tcp(host, endpoint)
-
-
-def _ping_tcp(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
-    import requests  # noqa: PLC0415 - only remote engines need it
-
-    address, port = endpoint.address
-    dialled: Dial = host.dial(address, port, PING_TIMEOUT)
-    if not dialled.ok:
-        return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
-    began = time.monotonic()
-    options: dict[str, object] = {"timeout": PING_TIMEOUT}
-    if endpoint.tls:
-        options |= {"verify": f"{endpoint.cert_path}/ca.pem", "cert": client_certificate(host, endpoint)}
-    try:
-        scheme = "https" if endpoint.tls else "http"
-        reply = host.session().get(f"{scheme}://{address}:{port}/_ping", **options)  # type: ignore[arg-type]
-    except (requests.RequestException, OSError) as no:
-        outcome = f"{type(no).__name__}: {no}"[:300]
-        if endpoint.tls and _speaks_plainly(host, address, port):
-            outcome = "plain HTTP, where TLS was asked for"
-        return DaemonPing("ok", answered=False, outcome=outcome)
-    headers = {k.lower(): v for k, v in reply.headers.items()}
-    return _judge_ping(reply.status_code, headers, reply.content, time.monotonic() - began)
-
-
-def client_certificate(host: Host, endpoint: ChosenEndpoint) -> tuple[str, str] | None:
-    """The files with which the client shows who it is; a context may do without."""
-    folder = endpoint.cert_path
-    of_context = endpoint.source.startswith("context ") and not host.exists(f"{folder}/cert.pem")
-    return None if of_context else (f"{folder}/cert.pem", f"{folder}/key.pem")
-
-
-def _speaks_plainly(host: Host, address: str, port: int) -> bool:
-    # A TLS server, told to speak plainly, says "400 Bad Request" at most.
-    reply = host.exchange(address, port, b"GET /_ping HTTP/1.0\r\n\r\n", 1.0)
-    return isinstance(reply, bytes) and reply.startswith(b"HTTP/1.") and b" 200 " in reply[:20]
-
-
-@probe(deadline=4)
-def other_engines(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> OtherEngines:
-    """Look behind the usual sockets, but only when the chosen endpoint is not the default or does not answer."""
-    if ping.answered and endpoint.source == "default":
-        return OtherEngines(())
-    runtime = host.env.get("XDG_RUNTIME_DIR") or f"/run/user/{host.uid}"
-    usual = (
-        DEFAULT_SOCKET,
-        f"{runtime}/docker.sock",
-        f"{host.home}/.docker/desktop/docker.sock",
-        "/run/snap.docker/docker.sock",
-    )
-    here = host.path(endpoint.socket_path).resolve() if endpoint.socket_path else None
-    others = [s for s in usual if host.is_socket(s) and host.path(s).resolve() != here]
-    found = [s for s in others if ping_unix(host, s, 1.0).answered]
-    return OtherEngines(tuple(f"unix://{s}" for s in found), tuple(_count_containers(host, s) for s in found))
-
-
-def _count_containers(host: Host, path: str) -> int:
-    try:
-        status, _, body = host.unix_http(path, "/containers/json?all=1", 1.0)
-        listed = json.loads(body)
-    except (OSError, http.client.HTTPException, ValueError, RecursionError):
-        return -1
-    return len(listed) if status == http.client.OK and isinstance(listed, list) else -1

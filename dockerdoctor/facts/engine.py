@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, client_certificate, mask_text, mask_url
+from dockerdoctor.facts.client_tls import authorities, trust
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text, mask_url
 from dockerdoctor.host import MAX_BODY_BYTES, USER_HZ, Host
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -333,19 +334,22 @@ def api_version(ping: DaemonPing) -> str:
     return min(OUR_API, ping.api_version or OUR_API, key=version_parts)
 
 
-def _tls(host: Host, endpoint: ChosenEndpoint) -> Any:
-    if not endpoint.tls:
-        return None
-    from docker.tls import TLSConfig  # noqa: PLC0415 - only remote engines need it
-
-    return TLSConfig(client_certificate(host, endpoint), f"{endpoint.cert_path}/ca.pem", verify=True)
-
-
 def client(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, timeout: float) -> Any:
     """Build a docker-py client of the chosen engine; raises Unmeasured when it did not answer the ping."""
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
-    return host.docker(endpoint.url, api_version(ping), timeout, _tls(host, endpoint))
+    if not endpoint.tls:
+        return host.docker(endpoint.url, api_version(ping), timeout)
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - only remote engines need it
+
+    address, port = endpoint.address
+    api = host.docker(f"https://{f'[{address}]' if ':' in address else address}:{port}", api_version(ping), timeout)
+    adapter, context = HTTPAdapter(), trust(host, endpoint)
+    # docker-py's own way has the ssl module's defaults; see `trust`.
+    adapter.init_poolmanager(1, 1, ssl_context=context)
+    api.mount("https://", adapter)
+    api.verify = authorities(host, endpoint) if endpoint.verify else False
+    return api
 
 
 def fetch(

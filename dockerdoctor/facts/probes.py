@@ -5,6 +5,7 @@ from types import ModuleType
 from dockerdoctor.facts import (
     caller,
     cgroups,
+    client_tls,
     containers,
     counters,
     daemon_json,
@@ -27,6 +28,7 @@ from dockerdoctor.facts import (
     mounts,
     names_in_use,
     namespaces,
+    ping,
     proxy_trying,
     pulls,
     records,
@@ -46,6 +48,8 @@ from dockerdoctor.measure import Probe
 AREAS: tuple[ModuleType, ...] = (
     caller,
     endpoint,
+    client_tls,
+    ping,
     engine,
     log,
     daemon_json,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from dockerdoctor.facts.endpoint import ping_unix
+from dockerdoctor.facts.ping import ping_unix
 from dockerdoctor.host import FileState, Host
 
 LOCK = "/run/dockerdoctor.lock"

@@ -12,11 +12,11 @@ from dockerdoctor.facts.endpoint import (
     DaemonPing,
     Export,
     Exports,
-    OtherEngines,
     SocketAccess,
     SocketFile,
 )
 from dockerdoctor.facts.engine import DaemonProcess, EngineApi, EngineVersion, Installed, Unit, Units
+from dockerdoctor.facts.ping import OtherEngines
 from dockerdoctor.model import Status
 
 FAIL, PASS, SKIP, UNKNOWN = Status.FAIL, Status.PASS, Status.SKIP, Status.UNKNOWN
@@ -109,27 +109,6 @@ def test_context(chosen, ping, others, status, fix):
     finding = endpoint.context.decide(chosen, ping, CONFIG, EXPORTS, others)
     assert finding.status is status
     assert fix is None or finding.fix == fix
-
-
-TLS = replace(BY_ENV, tls=True, cert_path="/root/.docker")
-
-
-@pytest.mark.parametrize(
-    ("chosen", "outcome", "status", "says"),
-    [
-        (HERE, "timeout", SKIP, "not reached over TCP"),
-        (BY_ENV, "ok", PASS, "agree"),
-        (BY_ENV, "HTTP 400: 'Client sent an HTTP request to an HTTPS server.'", FAIL, "speaks TLS"),
-        (TLS, "plain HTTP, where TLS was asked for", FAIL, "speaks plain HTTP"),
-        (TLS, "SSLError: CERTIFICATE_VERIFY_FAILED certificate has expired", FAIL, "expired"),
-        (TLS, "OSError: Could not find a suitable TLS CA certificate bundle", FAIL, "CA certificate"),
-        (TLS, "timeout", PASS, "agree"),
-    ],
-)
-def test_tls(chosen, outcome, status, says):
-    finding = endpoint.tls.decide(chosen, DaemonPing("ok", answered=outcome == "ok", outcome=outcome), EXPORTS)
-    assert finding.status is status
-    assert says in finding.summary
 
 
 SOCK = SocketFile("/var/run/docker.sock", "socket", 0o660, 0, 999, "docker")

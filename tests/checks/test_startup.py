@@ -7,9 +7,10 @@ import pytest
 from dockerdoctor.checks import engine_socket, prerequisites, startup, unit
 from dockerdoctor.checks.fatal import SIGNATURES, signature_of
 from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, OtherEngines, SocketFile
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, SocketFile
 from dockerdoctor.facts.engine import DaemonProcess, Installed, Unit, Units
 from dockerdoctor.facts.log import StartLog
+from dockerdoctor.facts.ping import OtherEngines
 from dockerdoctor.facts.startup import Containerd, Listening, PidFile, Setting, SocketGroup, UnitCommands
 from dockerdoctor.model import Status
 

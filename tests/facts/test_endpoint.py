@@ -5,19 +5,18 @@ import json
 
 import pytest
 
+from dockerdoctor.facts.client_tls import client_certificate
 from dockerdoctor.facts.endpoint import (
     ChosenEndpoint,
     DaemonPing,
     Settings,
     chosen_endpoint,
-    client_certificate,
     client_config,
-    daemon_ping,
     exports,
-    other_engines,
     socket_access,
     socket_file,
 )
+from dockerdoctor.facts.ping import daemon_ping, other_engines
 from dockerdoctor.host import Host
 
 DEFAULT = "unix:///var/run/docker.sock"
@@ -59,6 +58,10 @@ DESKTOP = json.dumps({"Name": "desktop", "Endpoints": {"docker": {"Host": "unix:
         ({}, {"d": DESKTOP}, {"DOCKER_CONTEXT": "d"}, Settings(), "unix:///root/desktop.sock", "context d"),
         ({}, {"d": DESKTOP}, {"DOCKER_HOST": "tcp://h:1"}, Settings(context="d"), "unix:///root/desktop.sock", "context d"),
         ("{broken", {}, {}, Settings(), DEFAULT, "default"),
+        # Told to use TLS and not where, the client does not go to the socket.
+        (None, {}, {"DOCKER_TLS_VERIFY": "0"}, Settings(), "tcp://localhost:2376", "DOCKER_TLS_VERIFY"),
+        (None, {}, {"DOCKER_TLS": "1"}, Settings(), "tcp://localhost:2376", "DOCKER_TLS"),
+        ({"currentContext": "d"}, {"d": DESKTOP}, {"DOCKER_TLS": "1"}, Settings(), "unix:///root/desktop.sock", "context d"),
     ],
 )  # fmt: skip
 def test_chosen(tmp_path, config, contexts, env, settings, url, source):
@@ -88,7 +91,7 @@ def test_no_endpoint(tmp_path, config, contexts, env, problem):
     host = patient(tmp_path, config, contexts, **env)
     chosen = choose(host)
     assert problem in chosen.problem
-    ping = daemon_ping.measure(host, endpoint=chosen)
+    ping = daemon_ping.measure(host, endpoint=chosen, files=None)
     assert (ping.connect, ping.answered) == ("EINVAL", False)
 
 

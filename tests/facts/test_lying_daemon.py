@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, daemon_ping, ping_unix
+from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import ask, engine_api, engine_info, engine_version
+from dockerdoctor.facts.ping import daemon_ping, ping_unix
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured
 
@@ -198,7 +199,7 @@ def test_a_body_that_drips_is_cut_off(serve):
 
 def test_a_good_answer(serve):
     host = serve(answering({}))
-    ping = daemon_ping.measure(host, endpoint=ENDPOINT)
+    ping = daemon_ping.measure(host, endpoint=ENDPOINT, files=None)
     assert ping.answered
     assert ping.api_version == "1.41"
     status, _, body = host.unix_http(DEFAULT_SOCKET, "/_ping")

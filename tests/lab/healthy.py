@@ -3,6 +3,7 @@
 import json
 
 from tests.lab.fault import Healthy
+from tests.lab.faults.clients import FAR, PKI
 from tests.lab.faults.proxy import DROP_IN, PROXY, RESTART, behind_proxy_with_password, proxy
 from tests.lab.faults.storage import MOVED, disk
 from tests.lab.machine import Machine
@@ -359,6 +360,22 @@ END
             f"findmnt -no FSTYPE /srv/docker | grep {kind}",
         )
         for kind in ("xfs", "btrfs")
+    ),
+    # All that is asked goes through TLS, by authorities made as Docker's own instructions say.
+    Healthy(
+        "remote-tls",
+        machine={"dns": NAMES},
+        setup=PKI + "docker run -d --name web -p 8080:80 busybox httpd -f -h /etc",
+        works="docker run --rm hello-world | grep 'Hello from Docker!'",
+        env=FAR,
+    ),
+    # Verifying nothing is a choice; so are a context without a certificate's check, and variables that it makes void.
+    Healthy(
+        "remote-tls-unverified",
+        setup=PKI
+        + "docker context create far --docker host=tcp://localhost:2376,skip-tls-verify=true,cert=/root/ann/cert.pem,key=/root/ann/key.pem",
+        works="DOCKER_TLS=1 DOCKER_HOST=tcp://localhost:2376 DOCKER_CERT_PATH=/root/ann docker ps; docker --context far ps",
+        env={"DOCKER_CONTEXT": "far", "DOCKER_CERT_PATH": "/nowhere"},
     ),
 )
 

@@ -1,6 +1,9 @@
 """Faults of what talks to the engine: programs in containers, the client's plugins, Python's library, remote endpoints."""
 
+from typing import Any
+
 from tests.lab.fault import Fault
+from tests.lab.faults.engine import LOGIN, LOGIN_PS
 
 LIVE = {"daemon_json": {"live-restore": True}}
 # A container with the host's own client in it, and the engine's socket.
@@ -19,6 +22,55 @@ END
     systemctl restart docker.service
     sleep 1
 """
+# An authority, and what it signs: sign NAME CN DAYS EXTENSIONS [AUTHORITY]. Before 3.4 openssl takes days in the past, since then dates.
+PKI = r"""
+    mkdir -p /root/pki /root/ann; cd /root/pki
+    cat > sign.sh <<'END'
+authority() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=$2" -keyout $1.key -out $1.pem
+}
+sign() {
+    cd /root/pki
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" -keyout $1.key -out $1.csr
+    printf "$4" > $1.ext
+    with="-req -in $1.csr -CA ${5:-ca}.pem -CAkey ${5:-ca}.key -CAcreateserial -extfile $1.ext -out $1.pem"
+    if [ "$3" -gt 0 ] || ! openssl x509 $with -days $3; then
+        past="-not_before 20200101000000Z -not_after 20200201000000Z"; [ "$3" -gt 0 ] && past="-days $3"
+        openssl x509 $with $past
+    fi
+}
+server() { sign server engine $1 "subjectAltName=$2\nextendedKeyUsage=serverAuth" $3; systemctl reset-failed docker.service; systemctl restart docker.service; }
+client() { sign client ann $1 "extendedKeyUsage=$2" $3; cp client.pem /root/ann/cert.pem; cp client.key /root/ann/key.pem; }
+END
+    . ./sign.sh
+    authority ca "lab CA"; authority other "other CA"
+    cp ca.pem /root/ann/
+    mkdir -p /etc/systemd/system/docker.service.d
+    cat > /etc/systemd/system/docker.service.d/tls.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/dockerd -H fd:// -H tcp://127.0.0.1:2376 --tlsverify --tlscacert /root/pki/ca.pem --tlscert /root/pki/server.pem --tlskey /root/pki/server.key
+END
+    systemctl daemon-reload
+    client 365 clientAuth
+    server 365 IP:127.0.0.1
+"""
+SIGN = ". /root/pki/sign.sh; cd /root/pki; "
+FAR = {"DOCKER_HOST": "tcp://127.0.0.1:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/root/ann"}
+FAR_PS = "timeout 10 docker ps"
+
+
+def far(variant: str, check: str, inject: str, cure: str, **more: Any) -> Fault:
+    """An engine behind TLS, and one thing that is wrong with it."""
+    return Fault(
+        id=f"remote-tls-cert-expired:{variant}",
+        check=check,
+        inject=SIGN + inject,
+        broken=FAR_PS,
+        cure=SIGN + cure,
+        **{"setup": PKI, "env": FAR, **more},
+    )
+
 
 FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -42,6 +94,49 @@ FAULTS: tuple[Fault, ...] = (
         inject="systemctl restart docker.service",
         broken="docker exec folder /usr/bin/docker -H unix:///host/run/docker.sock ps && "
         "docker exec panel /usr/bin/docker -H unix:///data/engine.sock ps",
+        verify_fix=True,
+    ),
+    far("server", "engine.certificate", "server -1 IP:127.0.0.1", "server 365 IP:127.0.0.1"),
+    far("server-name", "engine.certificate", "server 365 DNS:engine.corp", "server 365 IP:127.0.0.1"),
+    far("server-authority", "engine.certificate", "server 365 IP:127.0.0.1 other", "server 365 IP:127.0.0.1"),
+    far("wrong-ca", "engine.certificate", "cp other.pem /root/ann/ca.pem", "cp ca.pem /root/ann/ca.pem"),
+    far("client", "engine.client-certificate", "client -1 clientAuth", "client 365 clientAuth"),
+    far("client-authority", "engine.client-certificate", "client 365 clientAuth other", "client 365 clientAuth"),
+    far("client-purpose", "engine.client-certificate", "client 365 serverAuth", "client 365 clientAuth"),
+    far("no-client", "engine.client-certificate", "rm /root/ann/cert.pem", "client 365 clientAuth"),
+    far("key-of-another", "engine.tls-files", "cp server.key /root/ann/key.pem", "cp client.key /root/ann/key.pem"),
+    far("no-ca", "engine.tls-files", "rm /root/ann/ca.pem", "cp ca.pem /root/ann/ca.pem"),
+    far(
+        "not-pem",
+        "engine.tls-files",
+        "openssl x509 -in ca.pem -outform der -out /root/ann/ca.pem",
+        "cp ca.pem /root/ann",
+    ),
+    far(
+        "context",
+        "engine.certificate",
+        "server -1 IP:127.0.0.1",
+        "server 365 IP:127.0.0.1",
+        setup=PKI + "docker context create far --docker "
+        "host=tcp://127.0.0.1:2376,ca=/root/ann/ca.pem,cert=/root/ann/cert.pem,key=/root/ann/key.pem; docker context use far",
+        env={},
+    ),
+    Fault(
+        id="remote-tls-mismatch:left-over",
+        check="engine.tls-files",
+        setup=LOGIN,
+        inject="echo 'export DOCKER_TLS_VERIFY=1' >> /root/.profile",
+        broken=LOGIN_PS,
+        verify_fix=True,
+    ),
+    # The same with files that are good for some other engine: the client goes to port 2376.
+    Fault(
+        id="remote-tls-mismatch:variable-alone",
+        check="engine.tls",
+        setup=LOGIN + PKI,
+        inject="mkdir -p /root/.docker; cp /root/ann/* /root/.docker; rm /etc/systemd/system/docker.service.d/tls.conf; "
+        "systemctl daemon-reload; systemctl restart docker; echo 'export DOCKER_TLS=1' >> /root/.profile",
+        broken=LOGIN_PS,
         verify_fix=True,
     ),
 )
