@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from dockerdoctor.facts.api import Refused
+from dockerdoctor.facts.builds import Builder, BuildResolver
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import EMBEDDED, FALLBACK, ContainerResolvers, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
@@ -177,6 +178,7 @@ def questions_for(
     wanted: Wanted | None,
     running: ContainerResolvers | None = None,
     records: RecordQuestions | None = None,
+    builds: tuple[str, ...] = (),
 ) -> Questions:
     """Decide what to ask: every nameserver that a container may be given, and every address that it may need."""
     servers: list[str] = []
@@ -188,6 +190,7 @@ def questions_for(
             servers += FALLBACK
     servers += [s for c in running.all for s in (*c.servers, *c.own)] if running else []
     servers += records.servers if records else ()
+    servers += builds
     gateways = routes.gateways if routes else ()
     pings = [(g, size) for g in gateways[:2] for size in (56, 0)]
     return Questions(
@@ -222,6 +225,8 @@ def inside(
     wanted: Wanted | None,
     running: ContainerResolvers | None,
     records: RecordQuestions | None,
+    build: BuildResolver | None,
+    builder: Builder | None,
     before: Firewall | None,  # noqa: ARG001 - the counters are read before the questions, so that what moves is ours
     kernel: Forwarding | None,  # noqa: ARG001 - likewise
 ) -> Inside:
@@ -232,7 +237,8 @@ def inside(
     """
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
-    questions = questions_for(resolver, config, routes, wanted, running, records)
+    builds = (*(build.servers if build else ()), *(builder.servers if builder else ()))
+    questions = questions_for(resolver, config, routes, wanted, running, records, builds)
     survey = Survey(open_lab(host, endpoint, ping), questions, routes.source if routes and endpoint.local else "")
     try:
         return survey.take()

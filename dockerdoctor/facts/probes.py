@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from dockerdoctor.facts import (
+    builds,
     caller,
     cgroups,
     client_tls,
@@ -66,6 +67,7 @@ AREAS: tuple[ModuleType, ...] = (
     firewall,
     flows,
     dns,
+    builds,
     dns_spare,
     embedded,
     upstreams,
