@@ -27,6 +27,7 @@ def _answering(inside: Inside) -> tuple[str, ...]:
     title="Builds are given nameservers that answer, as containers are",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/build/buildkit/",
+    upstream=("dns.ipv6-only",),
 )
 def builds(build: BuildResolver, inside: Inside, resolver: HostResolver, host: HostDns | None) -> Finding:
     """
@@ -60,15 +61,22 @@ def builds(build: BuildResolver, inside: Inside, resolver: HostResolver, host: H
             cause=f"BuildKit made its resolv.conf when other nameservers were in force, and makes it anew only when "
             f"{etc.path} is newer, which it is not.",
             fix=(f"touch {etc.path}",),
+            because=(),
         )
+    six = all(":" in s for s in build.servers)
     return failed(
         f"builds are given {named}, which they cannot ask, and containers {', '.join(good)}",
         *lines,
         cause="BuildKit keeps servers with IPv6 addresses, which Docker takes out of what containers get: without IPv6 "
         "in its network, a build has no nameserver."
-        if all(":" in s for s in build.servers)
+        if six
         else "The nameservers that BuildKit hands to builds do not answer from there.",
-        fix=(f"echo 'nameserver {good[0]}' >> {etc.path}", LASTING),
+        fix=(
+            f"echo 'nameserver {good[0]}' >> {etc.path}",
+            LASTING,
+            f'# or in daemon.json, for containers and builds alike: "dns": ["{good[0]}"]',
+        ),
+        because=("dns.ipv6-only",) if six else (),
     )
 
 
