@@ -72,7 +72,11 @@ def _dead(
     fix: list[str] = []
     for user in users:
         unit = settings.daemon_source(user.kind) if user in settings.daemon else None
-        if unit and outside:
+        if user in settings.containers:
+            fix.append(
+                f"# replace {user.source} by one that is run without -e {user.name}, or with this network's proxy"
+            )
+        elif unit and outside:
             fix.append(f"sed -i '{unit.line}s/^/#/' {unit.path}")
         else:
             fix.append(

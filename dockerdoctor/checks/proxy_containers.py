@@ -16,8 +16,10 @@ from dockerdoctor.checks.proxy_places import (
     tried,
 )
 from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.inside import Inside
-from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials
+from dockerdoctor.facts.listeners import Listeners
+from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial
 from dockerdoctor.facts.registry import Registries
 from dockerdoctor.model import Evidence, Finding, Severity
 from dockerdoctor.web import parse_proxy
@@ -29,20 +31,30 @@ from dockerdoctor.web import parse_proxy
     severity=Severity.ERROR,
     docs=CLIENT,
 )
-def container_loopback(settings: ProxySettings, trials: ProxyTrials, inside: Inside | None) -> Finding:
+def container_loopback(
+    settings: ProxySettings,
+    trials: ProxyTrials,
+    inside: Inside | None,
+    containers: Containers | None,
+    listeners: Listeners | None,
+) -> Finding:
     """
     127.0.0.1 in a container is the container, not the host whose proxy listens there.
 
     Why it matters: "Failed to connect to 127.0.0.1 port …" from apt, pip and curl, in containers and builds only.
     How to fix: let the proxy listen on the bridge's address too, and give containers that one.
     """
-    if not settings.client and not settings.dockerfile:
+    if not settings.inside:
         return skipped("containers are given no proxy")
-    wrong = [t for t in trials.all if t.loopback and in_containers(settings, t)]
+    wrong = [
+        (t, users)
+        for t in trials.all
+        if t.loopback
+        and (users := tuple(s for s in in_containers(settings, t) if not _at_home(s, t, containers, listeners)))
+    ]
     if not wrong:
-        return passed("containers are given no loopback proxy", *shown((*settings.client, *settings.dockerfile)))
-    first = wrong[0]
-    users = in_containers(settings, first)
+        return passed("containers are given no loopback proxy", *shown(settings.inside))
+    first, users = wrong[0]
     gateway, _, outcome = first.at_gateway.partition(" ")
     address = gateway.rpartition(":")[0]
     edit = rewrite(settings, users, f'(//|@|[" =]){address_of(first)}', rf"\1{gateway}")
@@ -67,6 +79,16 @@ def container_loopback(settings: ProxySettings, trials: ProxyTrials, inside: Ins
     )
 
 
+def _at_home(setting: Setting, trial: Trial, containers: Containers | None, listeners: Listeners | None) -> bool:
+    """Whether a running container may have that proxy in it: it listens there, or nobody could see what listens."""
+    name = setting.source.removeprefix("container ")
+    if name == setting.source:
+        return False
+    container = next((c for c in (containers.all if containers else ()) if c.name == name), None)
+    inner = listeners.within(container) if listeners and container else None
+    return inner is None or bool(inner.on(trial.port))
+
+
 @check(
     "proxy.container-name",
     title="Containers can resolve the name of their proxy",
@@ -81,7 +103,7 @@ def container_name(settings: ProxySettings, trials: ProxyTrials, inside: Inside)
     Why it matters: "Temporary failure resolving 'proxy.corp'", in containers and builds only.
     How to fix: give containers the nameserver that knows it, or the proxy's address.
     """
-    if not settings.client and not settings.dockerfile:
+    if not settings.inside:
         return skipped("containers are given no proxy")
     for trial in trials.all:
         users = in_containers(settings, trial)
@@ -100,7 +122,7 @@ def container_name(settings: ProxySettings, trials: ProxyTrials, inside: Inside)
             cause=f"The nameservers that containers are given do not know {trial.host}.",
             fix=(
                 "# give containers the nameserver that knows it: doctor fix-dns --dns IP --write",
-                f"# or write the proxy's address in place of {trial.host} in {place_of(settings, users[0])}",
+                f"# or write the proxy's address in place of {trial.host} in {place_of(settings, users[0]) or users[0].source}",
             ),
         )
     return passed("containers resolve their proxy, or are given its address")
@@ -119,10 +141,11 @@ def container_blocked(settings: ProxySettings, trials: ProxyTrials, inside: Insi
     Why it matters: builds and containers time out, though the proxy works from the host.
     How to fix: let the container networks through to the proxy's port.
     """
-    if not settings.client and not settings.dockerfile:
+    if not settings.inside:
         return skipped("containers are given no proxy")
     for trial in (t for t in trials.all if not t.loopback):
-        users = in_containers(settings, trial)
+        # A container that runs may be let through where new ones are not.
+        users = tuple(s for s in in_containers(settings, trial) if s not in settings.containers)
         said = exchanges(inside, trial.host, trial.port)
         here = inside.host.exchange(trial.host, trial.port)
         stopped = [e for _, e in said if not e.ok and not e.outcome.startswith("EAI")]

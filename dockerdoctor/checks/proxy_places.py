@@ -54,14 +54,13 @@ def tried(trial: Trial) -> tuple[Evidence, ...]:
 
 
 def users_of(settings: ProxySettings, trial: Trial) -> tuple[Setting, ...]:
-    """Who uses a proxy: the daemon, what the client starts, or the image of a Dockerfile."""
-    used = (*settings.in_daemon.values(), *settings.client, *settings.dockerfile)
-    return tuple(s for s in used if s.value == trial.value and s.kind != "NO_PROXY")
+    """Who uses a proxy: the daemon, what the client starts, the image of a Dockerfile, or a running container."""
+    return tuple(s for s in (*settings.in_daemon.values(), *settings.inside) if s.value == trial.value)
 
 
 def in_containers(settings: ProxySettings, trial: Trial) -> tuple[Setting, ...]:
-    """Who gives a proxy to containers: the client, or the image of a Dockerfile."""
-    return tuple(s for s in (*settings.client, *settings.dockerfile) if s.value == trial.value and s.kind != "NO_PROXY")
+    """Who gives a proxy to containers: the client, the image of a Dockerfile, or whoever made a running one."""
+    return tuple(s for s in settings.inside if s.value == trial.value)
 
 
 def place_of(settings: ProxySettings, setting: Setting) -> str:
@@ -70,6 +69,8 @@ def place_of(settings: ProxySettings, setting: Setting) -> str:
         return setting.source
     if setting in settings.dockerfile:
         return setting.source.rsplit(":", 1)[0]
+    if setting in settings.containers:
+        return ""
     unit = settings.daemon_source(setting.kind)
     if unit:
         return unit.path
@@ -78,10 +79,15 @@ def place_of(settings: ProxySettings, setting: Setting) -> str:
 
 def rewrite(settings: ProxySettings, users: Iterable[Setting], old: str, new: str) -> tuple[str, ...]:
     """Commands that rewrite part of a proxy's URL wherever it is set; a password on the line is neither shown nor touched."""
-    places = dict.fromkeys((place_of(settings, s), s.source) for s in users)
     found = []
-    for place, source in places:
-        found.append(f"sed -i -E 's#{old}#{new}#g' {place}" if place else f"# in {source}, where it is set")
+    for setting in users:
+        if place := place_of(settings, setting):
+            found.append(f"sed -i -E 's#{old}#{new}#g' {place}")
+        elif setting in settings.containers:
+            now = re.sub(old, new, setting.value)
+            found.append(f"# replace {setting.source} by one that is run with -e {setting.name}={now}")
+        else:
+            found.append(f"# in {setting.source}, where it is set")
     return tuple(dict.fromkeys(found))
 
 

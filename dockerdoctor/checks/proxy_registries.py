@@ -11,6 +11,7 @@ from dockerdoctor.facts.engine import Units
 from dockerdoctor.facts.proxy import ProxySettings
 from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Registries, Registry
 from dockerdoctor.model import Evidence, Finding, Severity
+from dockerdoctor.noproxy import meant
 from dockerdoctor.web import DEFAULT_PORTS, bypasses, split_port
 
 
@@ -18,9 +19,9 @@ def _no_proxy_edit(settings: ProxySettings, host: str) -> tuple[str, ...]:
     now = settings.in_daemon.get("NO_PROXY")
     unit = settings.daemon_source("NO_PROXY")
     if unit:
-        return (f"sed -i -E '{unit.line}s#(no_proxy=[^\" ]*)#\\1,{host}#I' {unit.path}",)
+        return (f"sed -i -E '{unit.line}s#(no_proxy=)#\\1{host},#I' {unit.path}",)
     if now and now.source.endswith(".json"):
-        return (f"""sed -i -E 's#("no-proxy"[[:space:]]*:[[:space:]]*"[^"]*)#\\1,{host}#' {now.source}""",)
+        return (f"""sed -i -E 's#("no-proxy"[[:space:]]*:[[:space:]]*")#\\1{host},#' {now.source}""",)
     value = ",".join([*(now.value.split(",") if now else ("localhost", "127.0.0.1", "::1")), host])
     return (written(f"{DROP_INS}/no-proxy.conf", f'[Service]\nEnvironment="NO_PROXY={value}"'),)
 
@@ -51,12 +52,18 @@ def no_proxy(settings: ProxySettings, registries: Registries, units: Units | Non
     first = wrong[0]
     host = split_port(first.host_port)[0]
     now = settings.in_daemon.get("NO_PROXY")
+    entry, why = meant(now.value if now else "", host, first.addresses)
     return failed(
         f"{first.host_port} is asked through {first.asked.via}, which answers {first.asked.status}; directly it answers",
         seen(first.asked),
         seen(first.direct) if first.direct else Evidence("", ""),
         Evidence(now.source if now else "the running daemon", f"NO_PROXY={now.value}" if now else "no NO_PROXY"),
-        cause=f"The daemon's NO_PROXY does not match {host}, and the proxy does not serve it.",
+        *([Evidence(f"the host's resolver, for {host}", ", ".join(first.addresses))] if first.addresses else []),
+        cause=(
+            f"The daemon's NO_PROXY says {entry!r}, which does not count for {host}: {why}."
+            if entry
+            else f"The daemon's NO_PROXY does not match {host}, and the proxy does not serve it."
+        ),
         fix=(*_no_proxy_edit(settings, host), *restart(units)),
         impact=RESTARTS,
     )
@@ -97,6 +104,45 @@ def https_missing(settings: ProxySettings, registries: Registries, units: Units 
         seen(first.asked),
         *([seen(first.around)] if first.around else []),
         cause="Registries are asked over HTTPS, for which HTTP_PROXY does not count.",
+        fix=(*fix, *restart(units)),
+        impact=RESTARTS,
+    )
+
+
+@check(
+    "proxy.all-proxy",
+    title="The daemon's proxy is not left to ALL_PROXY",
+    severity=Severity.ERROR,
+    docs=DAEMON,
+    upstream=UNIT,
+)
+def all_proxy(settings: ProxySettings, registries: Registries, units: Units | None) -> Finding:
+    """
+    Curl and Python's requests take ALL_PROXY for every scheme; dockerd, as most Go programs, does not read it.
+
+    Why it matters: "curl" works with the very same variable, and every pull times out.
+    How to fix: set HTTPS_PROXY and HTTP_PROXY to its value; they take socks5:// too.
+    """
+    has = next((s for s in settings.daemon if s.kind == "ALL_PROXY"), None)
+    if has is None:
+        return skipped("the daemon has no ALL_PROXY")
+    wrong = [
+        r for r in registries.sick if r.around and r.around_by.upper() == f"ALL_PROXY in {OWN_ENVIRONMENT}".upper()
+    ]
+    if not wrong:
+        return passed("registries are reached without ALL_PROXY")
+    first, source = wrong[0], settings.daemon_source("ALL_PROXY")
+    fix: tuple[str, ...] = (f"# set HTTPS_PROXY and HTTP_PROXY to the value of {has.name} in {has.source}",)
+    if source:
+        fix = (
+            f"sed -i -E '{source.line}{{p;s/all_proxy=/HTTPS_PROXY=/I;p;s/HTTPS_PROXY=/HTTP_PROXY=/}}' {source.path}",
+        )
+    return failed(
+        f"{has.name}={has.value} is set for the daemon, which does not read it; {first.host_port} {first.asked.words}",
+        *shown(settings.daemon),
+        seen(first.asked),
+        *([seen(first.around)] if first.around else []),
+        cause="The daemon reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY alone: ALL_PROXY counts for nothing.",
         fix=(*fix, *restart(units)),
         impact=RESTARTS,
     )
@@ -154,7 +200,7 @@ def no_proxy_too_wide(settings: ProxySettings, registries: Registries, units: Un
     title="The daemon has a proxy if it needs one",
     severity=Severity.ERROR,
     docs=DAEMON,
-    upstream=(*UNIT, "proxy.https-missing"),
+    upstream=(*UNIT, "proxy.https-missing", "proxy.all-proxy"),
 )
 def daemon_missing(settings: ProxySettings, registries: Registries, units: Units | None) -> Finding:
     """

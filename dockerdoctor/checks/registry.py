@@ -23,6 +23,7 @@ MISSING_PROXY = (
     "proxy.daemon-missing",
     "proxy.no-proxy-too-wide",
     "proxy.https-missing",
+    "proxy.all-proxy",
     "proxy.unit-in-force",
     "proxy.unit-percent",
 )

@@ -7,6 +7,7 @@ import shlex
 
 from dockerdoctor.checks.ended import judge, scene
 from dockerdoctor.checks.endings import anew
+from dockerdoctor.checks.health import captured, names_near, said, sick, test_of
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.container_details import Health
 from dockerdoctor.facts.containers import Container, Containers, Networks
@@ -26,33 +27,6 @@ LATE = re.compile(r"exceeded timeout|timed out", re.IGNORECASE)
 MISUSED = re.compile(r"(?:invalid|unrecognized|unknown|illegal) option|unrecognized argument", re.IGNORECASE)
 # Of several lines of output, the one to show.
 TELLING = re.compile(r"error|refused|fail|invalid|unknown|can.?not|can.t|couldn.t|timed? ?out|not found", re.IGNORECASE)
-
-
-def sick(containers: Containers) -> list[tuple[Container, Health]]:
-    """The running containers whose health check fails."""
-    return [
-        (c, c.details.health)
-        for c in containers.running
-        if c.details and c.details.health and c.details.health.status == "unhealthy"
-    ]
-
-
-def test_of(health: Health) -> str:
-    """The health check's command, as a person reads it."""
-    words = health.test[1:] if health.test[:1] in {("CMD",), ("CMD-SHELL",)} else health.test
-    return words[0] if len(words) == 1 else shlex.join(words)
-
-
-def said(container: Container, health: Health) -> tuple[Evidence, ...]:
-    """Show what the check is and what it said."""
-    name = container.name
-    return (
-        Evidence(f"docker inspect {name}: Healthcheck", test_of(health)[:200]),
-        Evidence(
-            f"docker inspect {name}: State.Health",
-            f"{health.streak} failures in a row; exit code {health.exit_code}: {health.output or 'nothing said'}",
-        ),
-    )
 
 
 def unable(health: Health) -> str:
@@ -97,23 +71,10 @@ def misdirected(container: Container, health: Health, inner: InContainer | None)
     return ""
 
 
-def through_proxy(container: Container, health: Health) -> str:
-    """Whether the check goes to a proxy for what is in its own container."""
-    env = {name.lower(): value for name, value in container.env}
-    if not env.get("http_proxy") or not LOCAL.search(test_of(health)) or not re.search(r"curl|wget", test_of(health)):
-        return ""
-    past = {n.strip() for n in env.get("no_proxy", "").split(",")}
-    return (
-        ""
-        if past & {"localhost", "127.0.0.1", "*"}
-        else f"http_proxy is set ({env['http_proxy']}), and no_proxy does not name localhost"
-    )
-
-
 def wrong(container: Container, health: Health, listeners: Listeners | None) -> str:
     """Why the health check, and not the application, is at fault; empty where that is not known."""
     inner = listeners.within(container) if listeners else None
-    return unable(health) or misdirected(container, health, inner) or through_proxy(container, health)
+    return unable(health) or misdirected(container, health, inner)
 
 
 @check(
@@ -129,7 +90,8 @@ def healthcheck(containers: Containers, listeners: Listeners | None) -> Finding:
     Why it matters: "unhealthy", and what depends on it does not start.
     How to fix: let it use what the image has, and ask where the application listens.
     """
-    found = [(c, h, why) for c, h in sick(containers) if (why := wrong(c, h, listeners))]
+    asked = [(c, h) for c, h in sick(containers) if not captured(c, h, names_near(c, containers))]
+    found = [(c, h, why) for c, h in asked if (why := wrong(c, h, listeners))]
     checked = [c for c in containers.running if c.details and c.details.health]
     if not found:
         return (
@@ -152,7 +114,12 @@ def healthcheck(containers: Containers, listeners: Listeners | None) -> Finding:
     title="No container says of itself that it is unhealthy",
     severity=Severity.ERROR,
     docs=HEALTH,
-    upstream=("containers.healthcheck", "containers.pids-limit", "containers.mount-permission"),
+    upstream=(
+        "containers.healthcheck",
+        "proxy.captures-localhost",
+        "containers.pids-limit",
+        "containers.mount-permission",
+    ),
 )
 def healthy(containers: Containers, listeners: Listeners | None) -> Finding:
     """
@@ -169,7 +136,7 @@ def healthy(containers: Containers, listeners: Listeners | None) -> Finding:
             if checked
             else skipped("no container has a health check")
         )
-    own = [(c, h) for c, h in found if not wrong(c, h, listeners)]
+    own = [(c, h) for c, h in found if not (wrong(c, h, listeners) or captured(c, h, names_near(c, containers)))]
     first, health = (own or found)[0]
     late = bool(LATE.search(health.output))
     return failed(

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from dockerdoctor.web import Attempt, is_loopback_host
 
-CLIENT_KEYS = {"httpProxy": "HTTP_PROXY", "httpsProxy": "HTTPS_PROXY", "noProxy": "NO_PROXY"}
+CLIENT_KEYS = {
+    "httpProxy": "HTTP_PROXY",
+    "httpsProxy": "HTTPS_PROXY",
+    "noProxy": "NO_PROXY",
+    "allProxy": "ALL_PROXY",  # by clients since 23.0; 20.10's passes over it
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class ProxySettings:
     unit: tuple[UnitSetting, ...] = ()
     client: tuple[Setting, ...] = ()  # config.json: what the client puts into containers and builds
     dockerfile: tuple[Setting, ...] = ()  # ENV and ARG of ./Dockerfile
+    containers: tuple[Setting, ...] = ()  # of running containers, where config.json does not say the same
 
     def effective(self, settings: tuple[Setting, ...]) -> dict[str, Setting]:
         """What Go programs use of them: upper case before lower."""
@@ -63,8 +69,13 @@ class ProxySettings:
 
     @property
     def in_daemon(self) -> dict[str, Setting]:
-        """What the daemon uses, by variable."""
-        return self.effective(self.daemon)
+        """What the daemon uses, by variable: ALL_PROXY is none of them (20.10, 26.1 and 28.5 pass over it)."""
+        return self.effective(tuple(s for s in self.daemon if s.kind != "ALL_PROXY"))
+
+    @property
+    def inside(self) -> tuple[Setting, ...]:
+        """What is set for programs in containers and builds, but for NO_PROXY."""
+        return tuple(s for s in (*self.client, *self.dockerfile, *self.containers) if s.kind != "NO_PROXY")
 
     def daemon_source(self, kind: str) -> UnitSetting | None:
         """The line that gives the daemon a variable."""

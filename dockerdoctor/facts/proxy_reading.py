@@ -27,7 +27,7 @@ NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 def proxy_variables(env: Mapping[str, str]) -> dict[str, str]:
     """The proxy variables of an environment, as they are."""
-    return {k: v for k, v in env.items() if k.lower() in PROXY_VARIABLES and k.lower() != "all_proxy"}
+    return {k: v for k, v in env.items() if k.lower() in PROXY_VARIABLES}
 
 
 def raw_daemon(
@@ -156,7 +156,7 @@ def _environment(path: str, text: str, ignored: str) -> Iterator[tuple[UnitSetti
             continue
         for word in _words(value):
             name, equals, raw = word.partition("=")
-            if equals and name.lower() in PROXY_VARIABLES and name.lower() != "all_proxy":
+            if equals and name.lower() in PROXY_VARIABLES:
                 said, lone = _percent(raw)
                 why = ignored or ("" if section == "Service" else f"it stands {_place(section)}, not under [Service]")
                 yield UnitSetting(path, n, name, mask_url(said), why, lone), said
@@ -171,7 +171,7 @@ def _environment_file(path: str, text: str, ignored: str) -> Iterator[tuple[Unit
         bare = line.strip()
         exported = bare.startswith("export ")
         name, equals, value = bare.removeprefix("export ").strip().partition("=")
-        if not equals or bare.startswith("#") or name.lower() not in PROXY_VARIABLES or name.lower() == "all_proxy":
+        if not equals or bare.startswith("#") or name.lower() not in PROXY_VARIABLES:
             continue
         value = value.strip().strip("\"'")
         why = ignored or ("systemd does not know “export”" if exported else "")
@@ -251,6 +251,6 @@ def dockerfile_settings(text: str) -> tuple[Setting, ...]:
         found += [
             Setting(name, mask_url(value), f"./Dockerfile:{number}")
             for name, value in pairs
-            if name.lower() in PROXY_VARIABLES and name.lower() != "all_proxy" and "$" not in value
+            if name.lower() in PROXY_VARIABLES and "$" not in value
         ]
     return tuple(found)

@@ -18,6 +18,7 @@ from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, ask, ask_list
+from dockerdoctor.facts.proxy import CLIENT_KEYS
 from dockerdoctor.facts.proxy_reading import hidden_secrets, proxy_variables, raw_client, raw_daemon, raw_known
 from dockerdoctor.facts.pulls import FailedPulls
 from dockerdoctor.facts.registry import CONNECTING, OWN_ENVIRONMENT, Registries, Registry, in_networks
@@ -192,7 +193,8 @@ def _other_ways(way: Way, registry: Registry, trust: ssl.SSLContext | None) -> R
     """Where the daemon's way fails before anything of the registry's own: try the ways it does not take."""
     url = registry.asked.url
     if registry.asked.via:
-        return replace(registry, direct=ask_web(url, None, trust))
+        direct = ask_web(url, None, trust)
+        return replace(registry, direct=direct, addresses=_addresses(url) if direct.answered else ())
     if registry.asked.layer not in {"name", "connect"}:
         return registry
     registry = replace(registry, addresses=_addresses(url) if registry.asked.layer == "connect" else ())
@@ -365,10 +367,7 @@ def registries(
         raise Unmeasured("the engine is on another host", skipped=True)
     env, _ = raw_daemon(host, process, info, config)
     known = [(k, v, OWN_ENVIRONMENT) for k, v in env.items()] + raw_known(host)
-    known += [
-        (CLIENT_NAMES.get(k, k), v, client.path if client else "")
-        for k, v in raw_client(host, client, endpoint).items()
-    ]
+    known += [(CLIENT_KEYS[k], v, client.path if client else "") for k, v in raw_client(host, client, endpoint).items()]
     way = Way(
         proxy_variables(env),
         tuple(known),
@@ -401,9 +400,6 @@ def registries(
         hub = Registry("docker.io", "hub", "every engine's default", Attempt(f"https://{HUB}/v2/"))
         done[len(mirrors) : len(mirrors)] = _examined(way, [hub], PATIENCE + 1.0)
     return Registries(tuple(done), wants_hub(host, images, pulls))
-
-
-CLIENT_NAMES = {"httpProxy": "HTTP_PROXY", "httpsProxy": "HTTPS_PROXY", "noProxy": "NO_PROXY"}
 
 
 def _examined(way: Way, asked: list[Registry], patience: float) -> list[Registry]:

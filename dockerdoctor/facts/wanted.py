@@ -42,7 +42,8 @@ def proxy_targets(settings: ProxySettings | None, info: EngineInfo | None) -> tu
         return ()
     own = [s.value for s in (*settings.client, *settings.dockerfile) if s.kind != "NO_PROXY"]
     daemon = [s.value for k, s in settings.in_daemon.items() if k != "NO_PROXY"]
-    found = [(p.host, p.port) for value in own or daemon if not isinstance(p := parse_proxy(value), str)]
+    theirs = [s.value for s in settings.containers]
+    found = [(p.host, p.port) for value in (*(own or daemon), *theirs) if not isinstance(p := parse_proxy(value), str)]
     if daemon and not own:
         for url in (info.mirrors if info else ()) or (f"https://{HUB}",):
             parts = urlsplit(url)

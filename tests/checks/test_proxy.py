@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import proxy_answers, proxy_containers, proxy_registries, proxy_units, proxy_values
+from dockerdoctor.checks import proxy_answers, proxy_containers, proxy_past, proxy_registries, proxy_units, proxy_values
+from dockerdoctor.facts.container_details import Details, Health
+from dockerdoctor.facts.containers import Attachment, Container, Containers
 from dockerdoctor.facts.engine import Unit, Units
 from dockerdoctor.facts.inside import Exchange, Inside, View
+from dockerdoctor.facts.listeners import InContainer, Listener, Listeners
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting
+from dockerdoctor.facts.proxy_detours import Detour, ProxyDetours
 from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Registries
 from dockerdoctor.model import Status
 from dockerdoctor.web import Attempt
@@ -307,12 +311,15 @@ LOOP = "http://127.0.0.1:3128"
 )
 def test_container_loopback(at_gateway, first):
     trials = ProxyTrials((trial(LOOP, host="127.0.0.1", at_gateway=at_gateway),))
-    said = proxy_containers.container_loopback.decide(client(LOOP), trials, None)
+    said = proxy_containers.container_loopback.decide(client(LOOP), trials, None, None, None)
     assert said.status is FAIL
     assert said.fix[0].startswith(first)
     # The daemon's own loopback is the host's.
-    assert proxy_containers.container_loopback.decide(daemon(("HTTP_PROXY", LOOP)), trials, None).status is SKIP
-    assert proxy_containers.container_loopback.decide(client(), ALIVE, None).status is PASS
+    assert (
+        proxy_containers.container_loopback.decide(daemon(("HTTP_PROXY", LOOP)), trials, None, None, None).status
+        is SKIP
+    )
+    assert proxy_containers.container_loopback.decide(client(), ALIVE, None, None, None).status is PASS
 
 
 @pytest.mark.parametrize(
@@ -352,3 +359,131 @@ def test_container_missing(direct, through_proxy, settings, status):
     there = Inside(view("host"), view("default bridge"), view("user network"))
     served = Registries((registry("mirror", asked=HTTP(200, via=P, url="http://m.test/v2/")),))
     assert proxy_containers.container_missing.decide(settings, served, there).status is status
+
+
+def asking(test, output, *env, network="bridge", code=1):
+    health = Health("unhealthy", 3, ("CMD-SHELL", test), code, output)
+    web = Container(
+        "c" * 64, "web", "web", "running", "Up (unhealthy)", networks=(Attachment(network, "n", "172.18.0.2"),), env=env
+    )
+    peer = Container("d" * 64, "api", "api", "running", "Up", networks=(Attachment(network, "n", "172.18.0.3"),))
+    return Containers((replace(web, details=Details(health=health)), peer))
+
+
+HTTP_PROXY = ("http_proxy", P)
+PAST = ("no_proxy", "localhost,127.0.0.1")
+REFUSES = "wget: server returned error: HTTP/1.1 403 Forbidden"
+
+
+@pytest.mark.parametrize(
+    ("containers", "status"),
+    [
+        (asking("curl -f http://localhost:8000/", "error: 403", HTTP_PROXY), FAIL),
+        (asking("curl -f localhost:8000/health", "error: 403", HTTP_PROXY), FAIL),
+        (asking("curl -f http://localhost:8000/", "error: 500", HTTP_PROXY, PAST), PASS),
+        (asking("curl --noproxy '*' -f http://localhost/", "error: 500", HTTP_PROXY), PASS),
+        # curl does not read it in capitals, Python does.
+        (asking("curl -f http://localhost:8000/", "error: 500", ("HTTP_PROXY", P)), PASS),
+        (asking("python3 -c 'urllib.request.urlopen(\"http://localhost:80/\")'", "403", ("HTTP_PROXY", P)), FAIL),
+        # A network is no name.
+        (asking("curl -f http://localhost/", "403", HTTP_PROXY, ("no_proxy", "127.0.0.0/8")), FAIL),
+        (asking("curl -f http://127.0.0.1/", "500", HTTP_PROXY, ("no_proxy", "127.0.0.0/8")), PASS),
+        # BusyBox passes over no_proxy; GNU wget does not.
+        (asking("wget -qO- http://localhost/", REFUSES, HTTP_PROXY, PAST), FAIL),
+        (asking("wget -qO- http://localhost/", "", HTTP_PROXY, PAST), PASS),
+        (asking("wget -Y off -qO- http://localhost/", REFUSES, HTTP_PROXY, PAST), PASS),
+        # Its image has no curl: that is why.
+        (asking("curl -f http://localhost/", "curl: not found", HTTP_PROXY, code=127), PASS),
+        # Another container, by name; on the default bridge there are no names.
+        (asking("curl -f http://api:80/", "503", HTTP_PROXY, PAST, network="app"), FAIL),
+        (asking("curl -f http://example.com/", "503", HTTP_PROXY, PAST, network="app"), PASS),
+        (asking("redis-cli ping", "refused", HTTP_PROXY), PASS),
+        (Containers(()), SKIP),
+    ],
+)  # fmt: skip
+def test_captures_localhost(containers, status):
+    assert proxy_past.captures_localhost.decide(ProxySettings(), containers).status is status
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "status"),
+    [("", FAIL), ("corp.test", FAIL), ("localhost", PASS), ("127.0.0.0/8", PASS), ("127.0.0.1", PASS), ("*", PASS)],
+)
+def test_localhost_exempt(no_proxy, status):
+    noproxy = (Setting("noProxy", no_proxy, "c"),) if no_proxy else ()
+    settings = client()
+    said = proxy_past.localhost_exempt.decide(replace(settings, client=settings.client + noproxy))
+    assert said.status is status
+    assert proxy_past.localhost_exempt.decide(ProxySettings()).status is SKIP
+
+
+def detour(through, direct, no_proxy="10.0.0.0/8", host="10.0.0.1"):
+    def said(status, via=""):
+        return (
+            Attempt(f"http://{host}:80/", via, "http", "ok", status)
+            if status
+            else Attempt(host, via, "proxy", "timeout")
+        )
+
+    setting = "/root/.docker/config.json"
+    return ProxyDetours(
+        (Detour(f"http://{host}:80/", "U of container c", setting, P, no_proxy, ("GNU wget",), ("Go",), "", ("10.0.0.1",), said(through, P), said(direct)),)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("detours", "status", "words"),
+    [
+        (ProxyDetours(), SKIP, ""),
+        (detour(403, 200), FAIL, "for Go and not for the others"),
+        (detour(403, 200, host="reg.lab"), FAIL, "reg.lab is a name"),
+        (detour(503, 404), FAIL, ""),
+        # It says the same, or nothing at all, either way.
+        (detour(404, 404), PASS, ""),
+        (detour(403, 0), PASS, ""),
+        (detour(0, 200), PASS, ""),
+        (detour(200, 200), PASS, ""),
+        (detour(407, 200), PASS, ""),
+    ],
+)
+def test_container_no_proxy(detours, status, words):
+    said = proxy_past.container_no_proxy.decide(client(), detours)
+    assert said.status is status
+    assert words in said.cause
+
+
+RUNNING = Setting("http_proxy", LOOP, "container web")
+
+
+def listening(*ports):
+    return Listeners(
+        (), (), (), (InContainer("c" * 64, 9.0, tuple(Listener("tcp", "0.0.0.0", p) for p in ports)),), True, 0.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("listeners", "status"), [(listening(), FAIL), (listening(3128), PASS), (None, PASS)]
+)  # its own proxy, perhaps
+def test_a_running_container_s_loopback(listeners, status):
+    trials = ProxyTrials((trial(LOOP, host="127.0.0.1"),))
+    settings = ProxySettings(containers=(RUNNING,), daemon_seen=True)
+    web = Containers((Container("c" * 64, "web", "web", "running", "Up"),))
+    said = proxy_containers.container_loopback.decide(settings, trials, None, web, listeners)
+    assert said.status is status
+
+
+def test_a_running_container_s_dead_proxy():
+    settings = ProxySettings(containers=(Setting("http_proxy", P, "container web"),), daemon_seen=True)
+    said = proxy_answers.dead.decide(settings, DEAD, None, inside("ECONNREFUSED", "ECONNREFUSED"), UNITS)
+    assert said.status is FAIL
+    assert said.fix[0].startswith("# replace container web")
+
+
+def test_all_proxy():
+    settings = daemon(("ALL_PROXY", P))
+    by = f"ALL_PROXY in {OWN_ENVIRONMENT}"
+    needs = Registries((registry("mirror", "http://m.test", asked=REFUSED, around=HTTP(200, via=P), around_by=by),))
+    assert settings.in_daemon == {}
+    assert proxy_registries.all_proxy.decide(settings, needs, UNITS).status is FAIL
+    assert proxy_registries.all_proxy.decide(settings, WELL, UNITS).status is PASS
+    assert proxy_registries.all_proxy.decide(daemon(), needs, UNITS).status is SKIP

@@ -1,15 +1,18 @@
 """What each place sets, read from the files themselves."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from dockerdoctor.facts.containers import Attachment, Container, Containers, Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, client_config
 from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.proxy import ProxySettings, Setting, UnitSetting
+from dockerdoctor.facts.proxy_detours import candidates, near
 from dockerdoctor.facts.proxy_reading import dockerfile_settings, raw_client, raw_daemon, raw_known, raw_units
-from dockerdoctor.facts.proxy_trying import proxy_settings
+from dockerdoctor.facts.proxy_trying import proxy_settings, running_settings
 from dockerdoctor.host import Host
 from tests.checks.test_registry import info
 
@@ -141,7 +144,8 @@ def process(tmp_path, **env):
 
 def test_the_process_tells_what_is_in_force(tmp_path):
     there, dockerd = process(tmp_path, HTTP_PROXY="http://u:p@h:1", PATH="/bin", ALL_PROXY="socks5://x:1")
-    assert raw_daemon(there, dockerd, None, None) == ({"HTTP_PROXY": "http://u:p@h:1"}, "/proc/7/environ")
+    told = {"HTTP_PROXY": "http://u:p@h:1", "ALL_PROXY": "socks5://x:1"}
+    assert raw_daemon(there, dockerd, None, None) == (told, "/proc/7/environ")
 
 
 def test_daemon_json_overrides_the_environment(tmp_path):
@@ -167,7 +171,7 @@ def test_side_by_side(tmp_path):
         tmp_path,
         {DROP_IN: '[Service]\nEnvironment="HTTP_PROXY=http://u:secret@h:1" "HTTPS_PROXY=http://u:secret@h:1"\n'},
     )
-    said = proxy_settings.measure(there, LOCAL, None, dockerd, None, None, None)
+    said = proxy_settings.measure(there, LOCAL, None, dockerd, None, None, None, None, None, None)
     assert [(u.name, u.in_force) for u in said.unit] == [("HTTP_PROXY", True), ("HTTPS_PROXY", False)]
     assert said.daemon == (Setting("HTTP_PROXY", "http://u:***@h:1", "/proc/7/environ"),)
     assert "secret" not in repr(said)
@@ -180,3 +184,72 @@ def test_upper_case_wins():
     assert said.in_daemon["HTTPS_PROXY"].value == "x"
     assert said.daemon_source("HTTP_PROXY").source == "f:1"
     assert said.daemon_source("HTTPS_PROXY") is None
+
+
+def running(name, *env, network="app", **more):
+    networks = (Attachment(network, "n", "172.18.0.2", (f"{name}-alias",)),) if network else ()
+    return Container(name * 8, name, "i", "running", "Up", networks=networks, env=env, **more)
+
+
+APP = Networks(
+    (
+        Network("n", "app", "bridge", False, False, (), (), (), ()),
+        Network("m", "lan", "macvlan", False, False, (), (), (), ()),
+    )
+)
+DEAD = ("http_proxy", "http://10.0.0.9:1")
+
+
+@pytest.mark.parametrize(
+    ("container", "found"),
+    [
+        (running("web", DEAD, ("no_proxy", "x"), ("PATH", "/bin")), ["http_proxy"]),
+        (running("web", ("ALL_PROXY", "socks5://10.0.0.9:1")), ["ALL_PROXY"]),
+        # As the client gives it to all of them.
+        (running("web", ("http_proxy", "http://10.0.0.1:3128")), []),
+        # A name that means a container, and places that the host does not see.
+        (running("web", ("http_proxy", "http://squid:3128")), []),
+        (running("web", ("http_proxy", "http://squid-alias:3128")), []),
+        (running("web", ("http_proxy", "http://near:3128"), extra_hosts=("near:10.0.0.9",)), []),
+        (running("web", DEAD, network="lan"), []),
+        (running("web", DEAD, network=""), []),
+        (running("web", DEAD, dns=("10.0.0.53",)), []),
+        (replace(running("web", DEAD), state="exited"), []),
+    ],
+)
+def test_running_containers(container, found):
+    everybody = Containers((running("squid"), container))
+    said = running_settings(everybody, APP, frozenset({"http://10.0.0.1:3128"}))
+    assert [s.name for s in said] == found
+    assert {s.source for s in said} <= {"container web"}
+
+
+PROXIED = (("http_proxy", "http://10.0.0.9:3128"), ("no_proxy", "localhost,10.0.0.0/8"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "is_near"),
+    [
+        ("http://10.1.2.3:8080/path?token=x", "http://10.1.2.3:8080/", True),
+        ("http://192.168.1.1/", "http://192.168.1.1:80/", True),
+        ("http://squid:3128", "http://squid:3128/", True),
+        ("http://example.com/", "http://example.com:80/", False),
+        ("http://localhost:80/", None, False),
+        # Nobody asks an HTTP proxy for HTTPS.
+        ("https://10.1.2.3/", None, False),
+        ("redis://10.1.2.3:6379", None, False),
+    ],
+)
+def test_detours(variable, url, is_near):
+    everybody = Containers((running("squid"), running("web", ("API", variable), *PROXIED)))
+    found = list(candidates(everybody, ProxySettings(), ()))
+    assert [d.url for d in found] == ([url] if url else [])
+    assert [near(d) for d in found] == ([is_near] if url else [])
+
+
+def test_mirrors_may_be_detours():
+    settings = ProxySettings(client=(Setting("httpProxy", "http://p:1", "c"), Setting("noProxy", "10.0.0.0/8", "c")))
+    (one,) = candidates(Containers(()), settings, ("http://10.0.0.1:5000/",))
+    assert near(one)
+    assert one.wanted_by == "registry-mirrors"
+    assert not list(candidates(Containers(()), ProxySettings(), ("http://10.0.0.1:5000/",)))

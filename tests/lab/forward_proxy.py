@@ -1,4 +1,4 @@
-"""A proxy as companies have: `python3 -m tests.lab.forward_proxy ADDRESS PORT [--user NAME:PASSWORD] [--connect-port N]`.
+"""A proxy as companies have: `python3 -m tests.lab.forward_proxy ADDRESS PORT [--user NAME:PASSWORD] [--connect-port N] [--deny HOST]`.
 
 tinyproxy will not do: of several headers with one name it passes on the last only, and Docker lists what it accepts that way.
 """
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--user", default="", help="NAME:PASSWORD that must be given")
     parser.add_argument("--connect-port", type=int, default=0, help="the one port to which tunnels are allowed")
+    parser.add_argument("--deny", default="", help="a host for which it answers 403")
     asyncio.run(serve(parser.parse_args()))
 
 
@@ -51,7 +52,7 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opt
     request, *headers = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     method, target, version = request.split(" ")
     url = urlsplit(f"//{target}" if method == "CONNECT" else target)
-    status = refusal(method, url.port, headers, options)
+    status = 403 if options.deny and url.hostname == options.deny else refusal(method, url.port, headers, options)
     onward = None
     if not status:
         try:

@@ -93,6 +93,29 @@ def odd_proxy(machine: Machine) -> None:
     )
 
 
+def proxies_of_containers(machine: Machine) -> None:
+    """Containers with proxies of their own choice, each right in its place."""
+    proxy(machine)
+    machine.write(
+        "/root/.docker/config.json",
+        json.dumps({"proxies": {"default": {"httpProxy": PROXY, "noProxy": "127.0.0.1,localhost"}}}),
+    )
+    machine.run(
+        """
+        docker network create app
+        docker run -d --name squid --network app python:3.13-slim python3 -m http.server 3128
+        docker run -d --name behind --network app -e http_proxy={proxy} -e no_proxy=localhost,10.0.0.0/8 -e API_URL=http://{gateway}:5000/v2/ busybox sleep 1000
+        docker run -d --name client --network app -e http_proxy=http://squid:3128 -e HTTPS_PROXY=http://squid:3128 busybox sleep 1000
+        docker run -d --name own -e http_proxy=http://127.0.0.1:8118 python:3.13-slim python3 -m http.server 8118
+        docker run -d --name beside --network container:own -e http_proxy=http://127.0.0.1:8118 busybox sleep 1000
+        docker run -d --name host --network host -e http_proxy=http://127.0.0.1:9 busybox sleep 1000
+        docker run -d --name alone --network none -e http_proxy=http://192.0.2.1:9 busybox sleep 1000
+        docker run -d --name checked --health-interval 1s --health-cmd 'wget -Y off -qO /dev/null http://localhost:8000/passwd' busybox httpd -f -p 8000 -h /etc
+        sleep 3
+        """.replace("{proxy}", PROXY)
+    )
+
+
 # A stub on 127.0.0.53 with the real servers behind it; packets larger than the uplink's; the older iptables, empty; a limit of
 # descriptors that harms nobody; the same port on two addresses; a listener that netstat shows on IPv6 alone.
 ODD_SURROUNDINGS = r"""
@@ -252,6 +275,14 @@ HEALTHY: tuple[Healthy, ...] = (
         setup=odd_proxy,
         works="! docker info | grep -q s3cret && docker pull -q hello-world",
         user="alice",
+    ),
+    Healthy(
+        # Proxies that are containers or live in one, and one that serves what is near: for programs of all rules.
+        "proxies-of-containers",
+        machine={"images": ("busybox", "python:3.13-slim"), "dns": NAMES},
+        setup=proxies_of_containers,
+        works='docker exec behind wget -qO- http://{gateway}:5000/v2/ && test "$(docker inspect -f '
+        "'{{.State.Health.Status}}' checked)\" = healthy && " + REACHES_OUT,
     ),
     Healthy(
         # A proxy that the shell has and Docker does not need, even if it is dead.

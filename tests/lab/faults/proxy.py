@@ -51,9 +51,9 @@ def everywhere(proxy: str = PROXY) -> dict[str, str]:
     return {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NO_PROXY": "localhost,127.0.0.1"}
 
 
-def client(proxy: str) -> str:
+def client(proxy: str, no_proxy: str = "localhost,127.0.0.1") -> str:
     """Shell that gives containers a proxy."""
-    proxies = {"httpProxy": proxy, "httpsProxy": proxy, "noProxy": "localhost,127.0.0.1"}
+    proxies = {"httpProxy": proxy, "httpsProxy": proxy, **({"noProxy": no_proxy} if no_proxy else {})}
     return f"install -D /dev/stdin .docker/config.json <<'END'\n{json.dumps({'proxies': {'default': proxies}}, indent=2)}\nEND\n"
 
 
@@ -105,6 +105,13 @@ def name_for_the_host_alone(m: Machine) -> None:
     m.run("echo '{gateway} proxy.lab' >> /etc/hosts")
     m.dns.restart(address={})
 
+
+def run_with(variable: str, value: str) -> str:
+    """Shell that starts a container with a proxy of its own."""
+    return f"docker rm -f web >/dev/null 2>&1; docker run -d --name web -e {variable}={value} busybox sleep 1000"
+
+
+EXEC = "timeout 20 docker exec web timeout 8 wget -qO- http://{gateway}:5000/v2/"
 
 FAULTS = (
     Fault(
@@ -337,5 +344,55 @@ FAULTS = (
         setup="""printf 'FROM busybox\\nENV http_proxy http://%s:5000\\nRUN wget -qO- http://%s:5000/v2/\\n' {gateway} {gateway} > Dockerfile""",
         inject="sed -i 's#^ENV.*#ENV http_proxy host:port#' Dockerfile",
         broken="timeout 30 docker build -q --no-cache .",
+    ),
+    Fault(
+        # What curl reads, and dockerd does not.
+        "proxy-daemon-not-set:all-proxy",
+        "proxy.all-proxy",
+        setup=behind_proxy,
+        inject=drop_in(ALL_PROXY=PROXY, NO_PROXY="localhost,127.0.0.1"),
+        broken=PULL_HUB,
+        verify_fix=True,
+    ),
+    Fault(
+        "proxy-dead:running-container",
+        "proxy.dead",
+        setup=lambda m: (proxy(m), m.run(run_with("http_proxy", PROXY)))[0],
+        inject=run_with("http_proxy", CLOSED),
+        broken=EXEC,
+        cure=run_with("http_proxy", PROXY),
+    ),
+    Fault(
+        "proxy-dead:running-container-all-proxy",
+        "proxy.dead",
+        setup="docker run -d --name web busybox sleep 1000",
+        inject=run_with("ALL_PROXY", "socks5://{gateway}:8889"),
+        broken="! docker exec web env | grep -q 8889",
+        cure=run_with("ALL_PROXY", "").replace(" -e ALL_PROXY=", ""),
+    ),
+    Fault(
+        "proxy-dead:unknown-name",
+        "proxy.dead",
+        setup=lambda m: (proxy(m), m.run(run_with("http_proxy", PROXY)))[0],
+        inject=run_with("http_proxy", "http://proxy.corp.lab:3128"),
+        broken=EXEC,
+        cure=run_with("http_proxy", PROXY),
+    ),
+    Fault(
+        "proxy-loopback-in-container:running-container",
+        "proxy.container-loopback",
+        setup=lambda m: (on_loopback_too(m), m.run(run_with("http_proxy", f"http://172.17.0.1:{PORT}")))[0],
+        inject=run_with("http_proxy", f"http://127.0.0.1:{PORT}"),
+        broken=EXEC,
+        cure=run_with("http_proxy", f"http://172.17.0.1:{PORT}"),
+    ),
+    Fault(
+        "proxy-hostname-unresolvable-in-container:running-container",
+        "proxy.container-name",
+        machine={"dns": {"proxy.lab": "{gateway}"}},
+        setup=lambda m: (proxy(m), m.run(run_with("http_proxy", f"http://proxy.lab:{PORT}")))[0],
+        inject=name_for_the_host_alone,
+        broken=EXEC,
+        cure=run_with("http_proxy", PROXY),
     ),
 )
