@@ -136,6 +136,7 @@ def split_names(
     inside: Inside,
     in_use: NamesInUse,
     running: ContainerResolvers | None,
+    containers: Containers | None,
     resolver: HostResolver | None,
     config: DaemonJson | None,
     split: SplitDns | None,
@@ -153,16 +154,14 @@ def split_names(
         return unasked
     if not in_use.all:
         return skipped("no container is told to use a name that nameservers are asked for")
-    own = {c.container: (*c.own, *c.servers) for c in running.all} if running else {}
     servers, source = given(config, resolver)
     lost: list[tuple[Use, DnsAnswer | None, DnsAnswer]] = []
     for use in in_use.all:
-        theirs = own.get(use.container) or servers
         here = first_word(inside.host, inside.host.nameservers, use.name)
-        words = [word for v in inside.views if (word := first_word(v, _far(theirs), use.name))]
         known = (here and here.addresses) or _hosts_entry(inside.host, use.name)
-        if known and words and not any(w.addresses for w in words):
-            lost.append((use, here, words[0]))
+        there = _word_for(use, inside, running, containers)
+        if known and there and not there.addresses:
+            lost.append((use, here, there))
     if not lost:
         return passed(f"{', '.join(u.name for u in in_use.all)}: as on the host")
     use, here, there = lost[0]
@@ -177,7 +176,7 @@ def split_names(
             because=(),
         )
     best = _who_knows(inside, [u.name for u, _, _ in lost])
-    by_itself = use.container in own and not set(own[use.container]) & set(servers)
+    by_itself = any(c.own for c in running.all if c.container == use.container) if running else False
     return failed(
         f"{use.name}, which {use.container} wants, resolves on the host ({here.server}); "
         f"{there.server}, which containers ask, says {there.outcome}",
@@ -193,6 +192,22 @@ def split_names(
         else _known_first(best, servers, config, units),
         impact="" if by_itself or not best else impact(info),
     )
+
+
+def _word_for(
+    use: Use, inside: Inside, running: ContainerResolvers | None, containers: Containers | None
+) -> DnsAnswer | None:
+    """What the nameservers of one container say of a name that it wants; asked where it is."""
+    kept = next((c for c in running.all if c.container == use.container), None) if running else None
+    networks = (
+        {n.network for c in containers.all if c.name == use.container for n in c.networks} if containers else set()
+    )
+    view = inside.user if networks - {"bridge", "host", "none"} else inside.bridge
+    if kept and kept.own:
+        return first_word(view, kept.own, use.name)
+    if kept and kept.servers and view is inside.bridge:
+        return first_word(view, _far(kept.servers), use.name)
+    return first_word(view, view.nameservers, use.name)
 
 
 def _far(servers: Iterable[str]) -> list[str]:
@@ -275,7 +290,7 @@ def split_domains(
     lost = []
     for domain in dict.fromkeys(domains):
         here = first_word(inside.host, inside.host.nameservers, domain)
-        words = [word for v in inside.views if (word := first_word(v, _far(servers), domain))]
+        words = [word for v in inside.views if (word := first_word(v, v.nameservers, domain))]
         if here and here.outcome == "NOERROR" and words and all(w.outcome == "NXDOMAIN" for w in words):
             lost.append((domain, here, words[0]))
     if not lost:

@@ -147,11 +147,11 @@ def truncated(
     if unasked := dark(inside):
         return unasked
     servers, _ = given(config, resolver)
-    lost = _lost(inside, servers)
+    lost = _lost(inside)
     if not lost:
         return passed("no name that was asked for has an answer that containers cannot get")
     view, udp = lost[0]
-    server = udp.server
+    server = udp.server if not is_loopback(udp.server) else servers[0]
     names = tuple(dict.fromkeys(a.name for _, a in lost))
     found = blockers(view, server, ("tcp",), routes, firewall, networks, moved)
     here = inside.host.record(server, udp.name)
@@ -169,13 +169,13 @@ def truncated(
     )
 
 
-def _lost(inside: Inside, servers: tuple[str, ...]) -> list[tuple[View, DnsAnswer]]:
+def _lost(inside: Inside) -> list[tuple[View, DnsAnswer]]:
     """Names whose answer a server cut short and did not give over TCP: the first server's word counts."""
     found = []
     for v in inside.views:
-        own = [s for s in v.nameservers if not is_loopback(s)] or list(servers)
         for name in dict.fromkeys(a.name for a in v.records if a.kind == "A"):
-            said = next((r for s in own if (r := v.record(s, name)) and r[0].ok), ())
+            # On user-defined networks that is Docker's resolver, which newer engines ask from the host.
+            said = next((r for s in v.nameservers if (r := v.record(s, name)) and r[0].ok), ())
             if said and said[0].truncated and not works(said[1:]):
                 found.append((v, said[0]))
     return found
@@ -207,7 +207,7 @@ def tcp_blocked(
     if unasked := dark(inside):
         return unasked
     servers, _ = given(config, resolver)
-    if _lost(inside, servers):
+    if _lost(inside):
         return skipped("a name was lost by it: judged as that")
     for server in dict.fromkeys((*(s for s in inside.bridge.nameservers if not is_loopback(s)), *servers)):
         asked = [v for v in inside.views if v.said(server, "tcp") and works(v.said(server, "udp"))]

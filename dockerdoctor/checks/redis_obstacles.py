@@ -622,9 +622,13 @@ def case_of(client: RedisClient, scene: Scene) -> Case | None:
         return None
     if not client.addresses:
         return unresolved(client, app, scene)
+    if (
+        client.by_wildcard
+        and client.reply[:1] not in {"+", "-"}
+        and any(named(client.host, c) for c in scene.containers.all)
+    ):
+        return unresolved(client, app, scene)
     if client.dial not in {"", "ok"}:
-        if client.by_wildcard and any(named(client.host, c) for c in scene.containers.all):
-            return unresolved(client, app, scene)
         alone = is_loopback(client.host) and app.network_mode != "host"
         return lonely_localhost(client, app, scene) if alone else unreached(client, app, scene)
     frozen = next(

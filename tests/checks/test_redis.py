@@ -38,6 +38,9 @@ WELL = RedisClient(
     resolution="ok", addresses=("10.1.0.2",), said_by="127.0.0.11", tried="10.1.0.2", dial="ok", reply="+PONG",
 )  # fmt: skip
 LOST = replace(WELL, resolution="NXDOMAIN", addresses=(), tried="", dial="", reply="")
+STRANGER = replace(
+    WELL, addresses=("203.0.113.9",), said_by="127.0.0.11, as for any name in lab", tried="203.0.113.9", dial="timeout", reply=""
+)  # fmt: skip
 REFUSED = replace(WELL, dial="ECONNREFUSED", reply="")
 SILENT = replace(WELL, dial="timeout", reply="")
 ALONE = replace(REFUSED, host="localhost", addresses=("127.0.0.1",), tried="127.0.0.1")
@@ -82,6 +85,10 @@ NAMES = "name-not-resolved"
         (LOST, (replace(WEB, network_mode="host", networks=()), REDIS), NAMES, "# publish Redis on 127.0.0.1:6379"),
         (replace(LOST, host="redis.example.org"), BOTH, NAMES, "# correct REDIS_HOST"),
         (LOST, (WEB, moved(REDIS, on(OTHER, "10.2.0.2"))), "different-network", "docker network connect other web"),
+        # A search domain that has an address for any name stands in for the container that cannot be seen.
+        (STRANGER, (WEB, moved(REDIS, on(OTHER, "10.2.0.2"))), "different-network", "docker network connect other web"),
+        (replace(STRANGER, dial="ok", reply=""), (WEB, moved(REDIS, on(OTHER, "10.2.0.2"))), "different-network", "docker network connect other web"),
+        (replace(STRANGER, dial="ok", reply="+PONG"), (WEB, moved(REDIS, on(OTHER, "10.2.0.2"))), "", ""),
         (LOST, (WEB, moved(REDIS, on(BRIDGE, "172.17.0.3"))), "different-network", "docker network create redis-net"),
         (LOST, (moved(WEB, on(BRIDGE, "172.17.0.2")), REDIS), "different-network", "docker network connect app web"),
         (replace(SILENT, host="10.2.0.2", resolution="literal", tried="10.2.0.2"), (WEB, moved(REDIS, on(OTHER, "10.2.0.2"))), "different-network", "docker network connect other web"),
