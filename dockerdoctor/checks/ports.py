@@ -45,6 +45,8 @@ FORWARDING = (
     "network.iptables-split",
     "network.nft-drop",
 )
+# mDNS, LLMNR, SSDP, WS-Discovery: multicast.
+GROUPS = frozenset({5353, 5355, 1900, 3702})
 COMPOSE_SERVICE = "com.docker.compose.service"
 STARTING = re.compile(r"health: starting", re.IGNORECASE)
 
@@ -557,12 +559,11 @@ def published_unanswered(containers: Containers, dials: PortDials, listeners: Li
 
 def strangers(containers: Containers, listeners: Listeners) -> Iterator[tuple[Container, PortBinding, Listener]]:
     """Listeners of the host on a port that a running container publishes, Docker's own left out."""
-    docker = {"docker-proxy", "dockerd", "rootlesskit", "slirp4netns", "pasta"}
     for container in containers.running:
         for binding in container.ports:
             for x in listeners.host:
                 same = (x.protocol, x.port) == (binding.protocol, binding.host_port)
-                ours = listeners.proxied(x) or (x.process and x.process.name in docker)
+                ours = listeners.proxied(x) or (x.process and x.process.dockers)
                 if same and not ours and not (x.process and x.process.container == container.id):
                     yield container, binding, x
 
@@ -576,6 +577,7 @@ def strangers(containers: Containers, listeners: Listeners) -> Iterator[tuple[Co
 def shadowed_host_service(containers: Containers, listeners: Listeners) -> Finding:
     """
     Without its userland proxy Docker binds no port: it redirects packets, and a process of the host may have the same port.
+    Since 28 dockerd shares UDP ports with whoever allows it (SO_REUSEADDR).
 
     Why it matters: both start without an error, and requests reach one or the other, depending on where they come from.
     How to fix: give one of the two another port.
@@ -583,7 +585,11 @@ def shadowed_host_service(containers: Containers, listeners: Listeners) -> Findi
     both = [
         (c, b, x)
         for c, b, x in strangers(containers, listeners)
-        if ":" not in x.address and ":" not in b.host_ip and overlap(b.host_ip, x.address)
+        if ":" not in x.address
+        and ":" not in b.host_ip
+        and overlap(b.host_ip, x.address)
+        # A program of the host listens to a group there; what goes to groups is nothing that Docker redirects.
+        and not (b.protocol == "udp" and b.host_port in GROUPS)
     ]
     if not both:
         return passed("no process of the host listens on a port that a container publishes")
@@ -704,7 +710,8 @@ def not_published(containers: Containers, listeners: Listeners) -> Finding:
     for container in containers.running:
         inner = listeners.within(container)
         alone = container.network_mode in {"default", "bridge"} and len(container.networks) == 1
-        if not inner or not alone or container.ports or container.name in linked or inner.age <= SETTLED:
+        asked = container.ports or container.wanted_ports
+        if not inner or not alone or asked or container.name in linked or inner.age <= SETTLED:
             continue
         exposed = {int(e.split("/")[0]) for e in container.exposed if e.endswith("/tcp") and e.split("/")[0].isdigit()}
         hidden += [(container, port) for port in sorted(exposed & WEB_PORTS) if inner.serves(port)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -35,6 +36,8 @@ HANGS_UP_WITHIN = 0.05
 OPAQUE_RUNTIME = re.compile(r"runsc|gvisor|kata|firecracker|sysbox", re.IGNORECASE)
 CONTAINER_CGROUP = re.compile(r"(?:docker[-/]|/)([0-9a-f]{64})")
 
+DOCKERS = frozenset({"docker-proxy", "dockerd", "rootlesskit", "slirp4netns", "pasta"})
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -44,6 +47,11 @@ class Process:
     name: str
     unit: str = ""  # "nginx.service"
     container: str = ""  # full id, for a process in a container
+
+    @property
+    def dockers(self) -> bool:
+        """Whether it holds ports for containers."""
+        return self.name in DOCKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +126,25 @@ class Listeners:
 
     def proxied(self, listener: Listener) -> DockerProxy | None:
         """The docker-proxy that is behind a listener of the host, if one is."""
+        process = listener.process
         return next(
             (
                 p
                 for p in self.proxies
                 if (p.protocol, p.host_port) == (listener.protocol, listener.port)
-                and (p.host_ip == listener.address or (listener.process and listener.process.pid == p.pid))
+                and (
+                    (p.host_ip == listener.address and (not process or process.dockers))
+                    or (process and process.pid == p.pid)
+                )
             ),
             None,
         )
+
+    @property
+    def shared(self) -> frozenset[int]:
+        """Sockets that share their address and port with another: UDP allows it with SO_REUSEADDR, as dockerd 28 asks for."""
+        seats = Counter((x.protocol, x.address, x.port) for x in self.host)
+        return frozenset(x.inode for x in self.host if seats[x.protocol, x.address, x.port] > 1)
 
     def proxies_missing(self, dial: PortDial) -> bool:
         """Whether no docker-proxy stands for a port that was tried."""
@@ -326,9 +344,13 @@ def wants_port(container: Container) -> bool:
 
 def _questionable(facts: Listeners, containers: Containers) -> frozenset[int]:
     """The sockets whose holders matter: naming costs a look at every process, so a healthy host is spared it."""
-    published = {(b.protocol, b.host_port) for c in containers.running for b in c.ports}
+    published = {(b.protocol, b.host_port) for c in containers.running for b in (*c.ports, *c.wanted_ports)}
     wanted = {(b.protocol, b.host_port) for c in containers.all if wants_port(c) for b in c.wanted_ports}
-    found = {x.inode for x in facts.host if (x.protocol, x.port) in wanted | published and not facts.proxied(x)}
+    found = {
+        x.inode
+        for x in facts.host
+        if (x.protocol, x.port) in wanted | published and (not facts.proxied(x) or x.inode in facts.shared)
+    }
     for container in containers.running:
         inner = facts.within(container)
         if inner and not all(inner.serves(b.container_port) for b in container.ports if b.protocol == "tcp"):

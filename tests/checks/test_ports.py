@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import ports
-from dockerdoctor.facts.containers import Attachment, Container, Containers, PortBinding
+from dockerdoctor.checks import ports, publishing
+from dockerdoctor.facts.containers import Attachment, Container, Containers, Network, Networks, PortBinding
 from dockerdoctor.facts.listeners import (
     DockerProxy,
     InContainer,
@@ -283,3 +283,54 @@ def test_a_free_port_is_found_where_the_usual_ones_are_taken():
     finding = ports.not_published.decide(Containers((HIDDEN,)), facts)
     assert "-p 8081:80" in finding.fix[0]
     assert heard(replace(NGINX, port=65535)).free_port(65535) == 1024
+
+
+NAMES = PortBinding(53, "udp", "0.0.0.0", 5300)
+RELAY, RELAYS = DockerProxy(5, "udp", "0.0.0.0", 5300, "172.17.0.2", 53), Process(5, "docker-proxy")
+SHARER = Listener("udp", "0.0.0.0", 5300, 3, Process(9, "dnsmasq", "dnsmasq.service"))
+
+
+@pytest.mark.parametrize(
+    ("host", "binding", "expected"),
+    [
+        ([Listener("udp", "0.0.0.0", 5300, 2)], NAMES, "pass"),  # nobody shares: its holder was not looked for
+        ([Listener("udp", "0.0.0.0", 5300, 2, RELAYS), SHARER], NAMES, "fail"),
+        ([Listener("udp", "0.0.0.0", 5353, 2, RELAYS), replace(SHARER, port=5353)], replace(NAMES, host_port=5353), "pass"),
+    ],
+)  # fmt: skip
+def test_a_udp_port_that_is_shared(host, binding, expected):
+    listeners = heard(*host, proxies=[replace(RELAY, host_port=binding.host_port)])
+    facts = Containers((replace(WEB, ports=(binding,), wanted_ports=()),)), listeners
+    assert verdict(ports.shadowed_host_service, *facts)[0] == expected
+    assert bool(listeners.shared) is (len(host) > 1)
+
+
+def bridge(name="bridge", *, internal=False, **options):
+    named = tuple((f"com.docker.network.bridge.{k}", v) for k, v in options.items())
+    return Network("n", name, "bridge", internal, False, ("172.17.0.0/16",), (), named, ())
+
+
+BARE = replace(WEB, ports=(), inspected=True, started=RECENT)
+
+
+@pytest.mark.parametrize(
+    ("container", "network", "host", "expected"),
+    [
+        (replace(BARE, ports=(BINDING,)), bridge(), [], "pass"),
+        (BARE, bridge(), [], "fail"),
+        (BARE, bridge(), [NGINX], "fail"),
+        (replace(BARE, ports=(BINDING,), wanted_ports=(WANTED, NAMES)), bridge(), [], "fail"),  # one of two
+        (replace(BARE, started="2027-01-15T07:59:58Z"), bridge(), [], "pass"),  # just started
+        (replace(BARE, networks=()), bridge(), [], "pass"),
+        (replace(BARE, networks=(Attachment("host", "h", ""),)), bridge(), [], "pass"),
+        (BARE, bridge(internal=True), [], "pass"),
+        (BARE, bridge(gateway_mode_ipv4="routed"), [], "pass"),
+        (replace(BARE, inspected=False), bridge(), [], "pass"),
+    ],
+)
+def test_lost(container, network, host, expected):
+    status, found = verdict(publishing.lost, Containers((container,)), Networks((network,)), heard(*host))
+    assert status == expected
+    if status == "fail":
+        assert found.fix[-1] == "docker restart web"
+        assert ("systemctl stop nginx.service" in found.fix) is bool(host)

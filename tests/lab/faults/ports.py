@@ -1,6 +1,7 @@
 """Ports that are taken, and published ports that lead nowhere."""
 
 from tests.lab.fault import Fault
+from tests.lab.faults.connections import server
 
 # A container has the time to begin to listen before its silence counts.
 SETTLE = "\nsleep 6"
@@ -25,6 +26,22 @@ def again(run: str) -> str:
     """Replace the container `web`."""
     return f"docker rm -f web; {run} {SETTLE}"
 
+
+# Asks at an address who is there, and one who answers at the same port.
+ASKS = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.sendto(b"who", (sys.argv[1], 5300))
+print(s.recv(99))
+"""
+SHARES = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", 5300))
+while True: s.sendto(b"host", s.recvfrom(99)[1])
+"""
 
 FAULTS = (
     Fault(
@@ -136,6 +153,41 @@ FAULTS = (
         + "systemctl start docker",
         verify_fix=True,
         engines=("20.10", "26.1"),  # later ones bind the port with or without their proxy
+    ),
+    Fault(
+        # Both are told to share; which of them hears a packet depends on where it comes from, and on who came last.
+        "port-shadowed-host-service:udp",
+        check="ports.shadowed-host-service",
+        machine={"images": ("busybox", "python:3.13-slim")},
+        setup=server("names", "-p 5300:53/udp"),
+        broken=f"python3 -c '{ASKS}' 127.0.0.1 | grep names && python3 -c '{ASKS}' {{address}} | grep names",
+        inject=background(f"python3 -c '{SHARES}'"),
+        verify_fix=True,
+        engines=("28.5",),  # earlier ones do not share (SO_REUSEADDR)
+    ),
+    Fault(
+        "port-lost-at-live-restore",
+        check="ports.lost",
+        machine={"daemon_json": {"live-restore": True}},
+        setup=WWW + WEB,
+        broken=ANSWERS,
+        inject="systemctl stop docker.socket docker\n"
+        + background("python3 -m http.server --directory /etc 8080")
+        + "systemctl start docker",
+        verify_fix=True,
+        engines=("28.5",),  # earlier ones give it up in another way: port-shadowed-host-service
+    ),
+    Fault(
+        "port-lost-at-live-restore:free-again",
+        check="ports.lost",
+        machine={"daemon_json": {"live-restore": True, "userland-proxy": False}},
+        setup=WWW + WEB,
+        broken=ANSWERS,
+        inject="systemctl stop docker.socket docker\n"
+        + background("python3 -m http.server --directory /etc 8080")
+        + "systemctl start docker\npkill -x python3",
+        verify_fix=True,
+        engines=("28.5",),
     ),
     Fault(
         "port-ipv6-localhost",
