@@ -73,4 +73,5 @@ coverage: $(VENV)/ready
 	$(RUN)python docs/generate.py --coverage
 
 bench: prepare
-	$(RUN)python bench/ratios.py
+	$(RUN)python -m bench.ratios
+	$(RUN)python -m bench.containers
