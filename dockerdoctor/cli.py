@@ -188,9 +188,7 @@ def fix_dns_command(
     context: ContextOption = "",
 ) -> None:
     """Give containers nameservers that answer them; without --write, show what would be done."""
-    if write and not yes and not sys.stdin.isatty():
-        talk("nobody can be asked: there is no terminal; nothing was changed. Add --yes to go ahead.")
-        raise typer.Exit(ExitStatus.USAGE)
+    _somebody_to_ask(write=write, yes=yes)
     # Examinations do without all this.
     from dockerdoctor.fixes.fix_dns import Order, fix_dns  # noqa: PLC0415
     from dockerdoctor.render.fix import FIX_FORMATS, plan_text  # noqa: PLC0415
@@ -207,6 +205,91 @@ def fix_dns_command(
     )
     typer.echo(FIX_FORMATS[output_format](verdict, options), nl=False)
     raise typer.Exit(verdict.ending.exit_status)
+
+
+@app.command("fix")
+def fix_command(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[CHECK]...", help="Root causes to fix: all errors.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Do it: change, prove it, or put back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+    output_format: Annotated[Format, typer.Option("--format", help="Of the outcome.")] = Format.TEXT,
+    host_url: HostOption = "",
+    context: ContextOption = "",
+) -> None:
+    """Repair the root causes of what `doctor check` finds; without --write, show what would be done."""
+    _somebody_to_ask(write=write, yes=yes)
+    from dockerdoctor.fixes.fix import Order, Treated, fix  # noqa: PLC0415
+    from dockerdoctor.render.treated import FIX_FORMATS, plan_text  # noqa: PLC0415
+
+    _on_linux()
+    options = options_for(verbose=False, every=False)
+    chosen = tuple(one.id for one in select(CATALOGUE, ids, ())) if ids else ()
+
+    def agreed(plan: Treated) -> bool:
+        typer.echo(plan_text(plan, options), err=True, nl=False)
+        return yes or typer.confirm("Go ahead?", err=True)
+
+    treated = fix(Host(), Settings(host_url, context), Order(chosen, write), agreed=agreed, observe=talk)
+    typer.echo(FIX_FORMATS[output_format](treated, options), nl=False)
+    raise typer.Exit(max((one.outcome.exit_status for one in treated), default=ExitStatus.WELL))
+
+
+@app.command("undo")
+def undo_command(
+    entry_id: Annotated[str, typer.Argument(metavar="[ID]", help="Of doctor history: the newest that stands.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+) -> None:
+    """Take back what a fix has changed: every file, and what was told to services and the kernel."""
+    _somebody_to_ask(write=True, yes=yes)
+    from dockerdoctor.fixes.transaction import Refused  # noqa: PLC0415
+    from dockerdoctor.fixes.treatment import Stranded, by_hand  # noqa: PLC0415
+    from dockerdoctor.fixes.undo import NothingToUndo, to_undo, undo  # noqa: PLC0415
+    from dockerdoctor.render.treated import history_text  # noqa: PLC0415
+
+    _on_linux()
+    host = Host()
+    try:
+        entry = to_undo(host, entry_id)
+        if isinstance(entry, NothingToUndo):
+            talk(entry.reason)
+            raise typer.Exit(ExitStatus.USAGE if entry_id else ExitStatus.WELL)
+        typer.echo(history_text([entry]), err=True, nl=False)
+        for line in by_hand(entry.steps[: entry.begun]):
+            talk(f"  {line}")
+        if not (yes or typer.confirm("Take it back?", err=True)):
+            raise typer.Exit(ExitStatus.FINDINGS)
+        undo(host, entry, talk)
+    except (PermissionError, Refused) as no:
+        talk(f"refused, nothing was changed: {no}")
+        raise typer.Exit(ExitStatus.FINDINGS) from None
+    except Stranded as no:
+        talk(f"it could not be taken back whole: {no.reason}; what remains:")
+        for line in no.commands:
+            talk(f"  {line}")
+        raise typer.Exit(ExitStatus.STRANDED) from None
+    typer.echo(f"{entry.id} was taken back")
+
+
+@app.command("history")
+def history_command() -> None:
+    """List what the doctor has changed on this host, and how that ended."""
+    from dockerdoctor.fixes.undo import history  # noqa: PLC0415
+    from dockerdoctor.render.treated import history_text  # noqa: PLC0415
+
+    _on_linux()
+    try:
+        typer.echo(history_text(history(Host())), nl=False)
+    except PermissionError as no:
+        talk(f"{no.filename} is root's own: sudo doctor history")
+        raise typer.Exit(ExitStatus.UNEXAMINED) from None
+
+
+def _somebody_to_ask(*, write: bool, yes: bool) -> None:
+    if write and not yes and not sys.stdin.isatty():
+        talk("nobody can be asked: there is no terminal; nothing was changed. Add --yes to go ahead.")
+        raise typer.Exit(ExitStatus.USAGE)
 
 
 @app.command()

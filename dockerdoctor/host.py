@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
+import glob
 import grp
 import http.client
 import os
@@ -35,6 +36,7 @@ MAX_FILE_BYTES = 4 << 20
 CHUNK = 64 << 10
 # A list of a thousand containers is two megabytes.
 MAX_BODY_BYTES = 32 << 20
+UNFINISHED = ".doctor"  # ends the name of a file that is still being written
 USER_HZ = 100  # ticks of /proc in a second, on Linux
 MISSING_COMMAND = 127  # as sh(1) says it
 TIMED_OUT = 124  # as timeout(1) says it
@@ -633,7 +635,7 @@ class Host:
         target = self.path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder: rename(2) is atomic within one filesystem only.
-        fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=UNFINISHED, dir=target.parent)
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(state.data)
@@ -650,6 +652,37 @@ class Host:
             Path(name).unlink(missing_ok=True)
             raise
         self._sync_folder(target.parent)
+
+    def sweep_unfinished(self, path: str) -> None:
+        """Remove what a `put_file` that was killed has left beside a file."""
+        target = self.path(path)
+        for left in target.parent.glob(f".{glob.escape(target.name)}.*{UNFINISHED}"):
+            left.unlink(missing_ok=True)
+
+    def make_folder(self, path: str, mode: int = 0o755) -> None:
+        """Make one folder, for good even after a power cut; one that is there is no error."""
+        target = self.path(path)
+        try:
+            target.mkdir(mode)
+        except FileExistsError:
+            if not target.is_dir():
+                raise
+            return
+        self._sync_folder(target.parent)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder if it is empty."""
+        with contextlib.suppress(OSError):
+            self.path(path).rmdir()
+
+    def append_line(self, path: str, line: str) -> None:
+        """Add a line to a file of root's own, for good even after a power cut."""
+        fd = os.open(self.path(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, f"{line}\n".encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def remove_file(self, path: str) -> None:
         """Remove a file, for good even after a power cut; one that is not there is no error."""

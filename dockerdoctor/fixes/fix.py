@@ -1,0 +1,236 @@
+"""`doctor fix` from start to end: examine, plan each root cause's own fix, ask, carry out, prove by examining again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from dockerdoctor.checks import CATALOGUE
+from dockerdoctor.diagnose import examine_host, measure_host, now, report_on
+from dockerdoctor.exits import ExitStatus
+from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
+from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.facts.probe_container import sweep_abandoned
+from dockerdoctor.fixes.dns import RETURNING, diff_of
+from dockerdoctor.fixes.shell import NotOurs
+from dockerdoctor.fixes.steps import Run, Step
+from dockerdoctor.fixes.transaction import Refused, StillSick
+from dockerdoctor.fixes.treatment import StepFailed, Stranded, Treatment, carry_out, files, words
+from dockerdoctor.fixes.vocabulary import DOCKER_UNITS, understand
+from dockerdoctor.host import Host
+from dockerdoctor.measure import FactsView
+from dockerdoctor.model import Report, Result, Severity, Status
+
+# What was restarted needs a moment; a proof that fails for longer is none.
+PROOF_DEADLINE = 25.0  # seconds
+PROOF_PAUSE = 1.0
+
+
+class Outcome(str, Enum):
+    """What became of one root cause."""
+
+    PLANNED = "planned"
+    BY_HAND = "by-hand"  # its fix is not one that the doctor can take back
+    DECLINED = "declined"
+    REFUSED = "refused"
+    APPLIED = "applied"
+    ROLLED_BACK = "rolled-back"
+    STRANDED = "stranded"
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """The documented exit code."""
+        return EXITS.get(self, ExitStatus.FINDINGS)
+
+
+EXITS = {
+    Outcome.PLANNED: ExitStatus.WELL,
+    Outcome.APPLIED: ExitStatus.WELL,
+    Outcome.ROLLED_BACK: ExitStatus.ROLLED_BACK,
+    Outcome.STRANDED: ExitStatus.STRANDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Treated:
+    """One root cause, what would be or was done about it, and how that ended."""
+
+    check: str
+    summary: str
+    outcome: Outcome
+    reason: str = ""  # one line: why not, or what went wrong
+    diff: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()  # besides the files
+    impact: tuple[str, ...] = ()
+    journal: str = ""  # its id there
+    next: tuple[str, ...] = ()  # for a person; a step begins with "#"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the person at the command line asked for."""
+
+    ids: tuple[str, ...] = ()  # checks; none: every root cause that is an error
+    write: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """The host as it was last examined."""
+
+    report: Report
+    facts: FactsView
+
+
+def fix(
+    host: Host,
+    settings: Settings,
+    order: Order,
+    *,
+    agreed: Callable[[Treated], bool],
+    observe: Callable[[str], None] = lambda _: None,
+) -> tuple[Treated, ...]:
+    """
+    Plan the fixes of the root causes, and when asked to and `agreed` carry them out, one after the other.
+
+    After each the host is examined anew: what it led to is gone by then, and need not be treated.
+    """
+    observe("examining this host")
+    patient = _examine(host, settings)
+    if not order.write:
+        return tuple(_plan(root, patient, host)[0] for root in _chosen(patient.report, order))
+    done: list[Treated] = []
+    while root := next((r for r in _chosen(patient.report, order) if r.check.id not in {t.check for t in done}), None):
+        treated, treatment = _plan(root, patient, host)
+        if treatment and not host.is_root:
+            treated = replace(treated, outcome=Outcome.REFUSED, reason="only root may do this")
+        elif treatment and not agreed(treated):
+            treated = replace(treated, outcome=Outcome.DECLINED, reason="nothing was changed")
+        elif treatment:
+            treated = _carry_out(treated, treatment, patient.report, host, settings, observe)
+            patient = _examine(host, settings)
+        done.append(treated)
+        if treated.outcome is Outcome.STRANDED:
+            break
+    return tuple(done)
+
+
+def _examine(host: Host, settings: Settings) -> Patient:
+    began = now()
+    try:
+        facts, seconds = measure_host(host, settings, CATALOGUE)
+    finally:
+        sweep_abandoned()
+    return Patient(report_on(facts, CATALOGUE, seconds, began), FactsView(facts))
+
+
+def _chosen(report: Report, order: Order) -> tuple[Result, ...]:
+    """Give the root causes asked for."""
+    if order.ids:
+        return tuple(r for r in report.root_causes if r.check.id in order.ids)
+    return tuple(r for r in report.root_causes if r.check.severity is Severity.ERROR)
+
+
+# -- planning
+
+
+def _plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment | None]:
+    finding, check = root.finding, root.check.id
+    treated = Treated(check, finding.summary, Outcome.BY_HAND, next=finding.fix)
+    endpoint = patient.facts.of(ChosenEndpoint)
+    if endpoint and not endpoint.local:
+        return replace(treated, reason=f"the engine at {endpoint.url} is on another host"), None
+    try:
+        understood = understand(finding.fix, host)
+    except NotOurs as no:
+        return replace(treated, reason=str(no)), None
+    if not understood.steps:
+        return replace(treated, reason="its fix is a decision, not a command"), None
+    steps, impact = with_containers(understood.steps, patient.facts)
+    treatment = Treatment(check, finding.summary, steps, understood.remains, endpoint.socket_path if endpoint else "")
+    return replace(
+        treated,
+        outcome=Outcome.PLANNED,
+        diff=tuple(_diff(steps)),
+        commands=tuple(words(step) for step in steps if isinstance(step, Run)),
+        impact=impact or ((finding.impact,) if finding.impact else ()),
+        next=understood.remains,
+    ), treatment
+
+
+def _diff(steps: Iterable[Step]) -> Iterator[str]:
+    for path, (before, after) in files(tuple(steps)).items():
+        yield from diff_of(path, before.data if before else None, after.data if after else b"")
+
+
+def with_containers(steps: tuple[Step, ...], facts: FactsView) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """Start again what a restart of the daemon stops and its restart policy leaves stopped; tell what is interrupted."""
+    if not any(restarts_dockerd(step) for step in steps):
+        return steps, ()
+    containers, info = facts.of(Containers), facts.of(EngineInfo)
+    if not containers:
+        return steps, ("restarts dockerd",)
+    running = containers.running
+    if not running:
+        return steps, ("restarts dockerd; no container runs",)
+    names = ", ".join(c.name for c in running)
+    if info and info.live_restore:
+        return steps, (f"restarts dockerd; these keep running (live-restore): {names}",)
+    mine = tuple(c.name for c in reversed(running) if c.restart_policy not in RETURNING)
+    lines = [f"restarts dockerd; these stop and start again: {names}"]
+    if not mine:
+        return steps, tuple(lines)
+    start = ("docker", "start", *mine)
+    # An anonymous container that removes itself does not come back; that is told, and is no failure.
+    return (*steps, Run(start, again=start, lenient=True)), tuple(lines)
+
+
+def restarts_dockerd(step: Step) -> bool:
+    """Whether a step stops the daemon for a while."""
+    if not isinstance(step, Run) or step.argv[0] != "systemctl":
+        return False
+    return step.argv[1] in {"restart", "stop", "kill"} and bool(DOCKER_UNITS & set(step.argv[2:]))
+
+
+# -- carrying out
+
+
+def _carry_out(
+    treated: Treated,
+    treatment: Treatment,
+    before: Report,
+    host: Host,
+    settings: Settings,
+    observe: Callable[[str], None],
+) -> Treated:
+    def proof() -> None:
+        observe("examining this host again")
+        end = host.clock() + PROOF_DEADLINE
+        while problem := still_sick(treated.check, before, examine_host(host, settings)):
+            if host.clock() > end:
+                raise StillSick(problem)
+            host.sleep(PROOF_PAUSE)
+
+    try:
+        journal = carry_out(treatment, host, proof, observe)
+    except Refused as no:
+        return replace(treated, outcome=Outcome.REFUSED, reason=no.reason, next=no.manual)
+    except Stranded as no:
+        return replace(treated, outcome=Outcome.STRANDED, reason=no.reason, next=no.commands)
+    except (OSError, StepFailed, StillSick) as no:
+        return replace(treated, outcome=Outcome.ROLLED_BACK, reason=str(no))
+    return replace(treated, outcome=Outcome.APPLIED, journal=journal)
+
+
+def still_sick(check: str, before: Report, after: Report) -> str:
+    """Say what is not as it should be: the check that was to pass, or one that passed before; empty when all is well."""
+    was = {r.check.id: r.finding.status for r in before.results}
+    for result in after.results:
+        status = result.finding.status
+        if result.check.id == check and status not in {Status.PASS, Status.SKIP}:
+            return f"{check}: {result.finding.summary}"
+        if status is Status.FAIL and result.check.severity is Severity.ERROR and was[result.check.id] is Status.PASS:
+            return f"{result.check.id}, which was well before: {result.finding.summary}"
+    return ""

@@ -1,0 +1,448 @@
+"""
+What each command of a fix does, and what takes it back; what cannot be taken back is left to a person.
+
+One function a program: from its words to steps. Files are never written by the programs themselves but replaced whole by
+the doctor, so that the change can be shown before, and no moment exists at which half of it is there.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dockerdoctor.fixes.shell import NotOurs, Simple, commands, said
+from dockerdoctor.fixes.steps import Back, Folder, Put, Run, Step
+from dockerdoctor.host import FileState, Host
+
+# Of the person's own session: no other process can do it for them.
+SESSION = frozenset({"unset", "export", "newgrp", "cd", "source", "exec", "sudo"})
+# Not files, though they look like it.
+KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
+DOCKER_UNITS = frozenset({"docker", "docker.service", "docker.socket", "containerd", "containerd.service"})
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What the commands of one fix come to."""
+
+    steps: tuple[Step, ...]
+    remains: tuple[str, ...]  # for a person, afterwards
+
+
+class Desk:
+    """The host's files, and on top of them what the steps so far make of them."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.planned: dict[str, FileState | None] = {}
+
+    def path(self, path: str) -> str:
+        """Where a file really lies: links are followed and kept; raises NotOurs."""
+        if not path.startswith("/"):
+            raise NotOurs(f"{path} depends on the folder it is said in")
+        real = self.host.real_path(path)
+        if f"{real}/".startswith(KERNEL_FOLDERS):
+            raise NotOurs(f"{real} is no file")
+        return real
+
+    def state(self, path: str) -> FileState | None:
+        """How a file will be by now; raises NotOurs for what is none."""
+        if path not in self.planned:
+            try:
+                self.planned[path] = self.host.file_state(path)
+            except OSError as no:
+                raise NotOurs(f"{path}: {no.strerror}") from no
+        return self.planned[path]
+
+    def put(self, path: str, after: FileState | None) -> Put:
+        """Plan that a file becomes this."""
+        step = Put(path, self.state(path), after)
+        self.planned[path] = after
+        return step
+
+    def write(self, path: str, text: str, mode: int | None = None) -> Put:
+        """Plan a file's content; owner and mode stay what they are."""
+        before = self.state(real := self.path(path))
+        after = replace(before, data=text.encode(), mtime_ns=0) if before else FileState(text.encode())
+        return self.put(real, replace(after, mode=mode) if mode is not None else after)
+
+    def run(self, *argv: str) -> str:
+        """Ask the host something; raises NotOurs if it does not say."""
+        done = self.host.run(*argv, timeout=10)
+        if not done.ok:
+            raise NotOurs(f"{shlex.join(argv)}: {done.err.strip() or done.code}")
+        return done.out
+
+
+def understand(fix: Iterable[str], host: Host) -> Steps:
+    """Plan the commands of a fix, in order; raises NotOurs at the first that a person must type."""
+    desk = Desk(host)
+    steps: list[Step] = []
+    remains: list[str] = []
+    for line in fix:
+        if line.startswith("#") or line.split()[0] in SESSION:
+            remains.append(line)
+            continue
+        # What was said before a command is about that command, or about what may be done in its place.
+        remains = [one for one in remains if not one.startswith("#")]
+        for one in commands(line):
+            word = WORDS.get(one.words[0].rpartition("/")[2])
+            if word is None:
+                raise NotOurs(f"{one.words[0]} is not among the commands that the doctor can take back")
+            steps += word(one, desk)
+    return Steps(tuple(steps), tuple(remains))
+
+
+# -- files
+
+
+def _tee(one: Simple, desk: Desk) -> Iterator[Step]:
+    if one.fed is None or len(one.words) != 2:
+        raise NotOurs("it is not told what is written")
+    yield desk.write(one.words[1], one.fed)
+
+
+def _echo(one: Simple, desk: Desk) -> Iterator[Step]:
+    if not one.output:
+        raise NotOurs("it says something, and changes nothing")
+    before = desk.state(desk.path(one.output)) if one.append else None
+    try:
+        text = (before.data.decode() if before else "") + said(one.words)
+    except UnicodeDecodeError as no:
+        raise NotOurs(f"{one.output} is no text") from no
+    yield desk.write(one.output, text)
+
+
+def _install(one: Simple, desk: Desk) -> Iterator[Step]:
+    options, names = _options(one.words[1:], "m")
+    if len(names) != 2 or set(options) - {"D", "m"}:
+        raise NotOurs("its options are not known here")
+    source, target = names
+    yield from _folders(target.rpartition("/")[0], desk)
+    mode = int(options.get("m") or "755", 8)
+    if source == "/dev/stdin" and one.fed is not None:
+        yield desk.write(target, one.fed, mode)
+    else:
+        yield desk.put(desk.path(target), replace(_there(source, desk), mode=mode, uid=0, gid=0, xattrs=(), mtime_ns=0))
+
+
+def _cp(one: Simple, desk: Desk) -> Iterator[Step]:
+    options, names = _options(one.words[1:], "")
+    if "-backup=numbered" in options:
+        return  # the journal keeps what was
+    if len(names) != 2 or set(options) - {"a", "p"}:
+        raise NotOurs("its options are not known here")
+    found = _there(names[0], desk)
+    yield desk.put(desk.path(names[1]), found if options else replace(found, uid=0, gid=0, xattrs=(), mtime_ns=0))
+
+
+def _mv(one: Simple, desk: Desk) -> Iterator[Step]:
+    options, names = _options(one.words[1:], "")
+    if len(names) != 2 or options:
+        raise NotOurs("its options are not known here")
+    found = _there(names[0], desk)
+    yield desk.put(desk.path(names[1]), found)
+    yield desk.put(desk.path(names[0]), None)
+
+
+def _rm(one: Simple, desk: Desk) -> Iterator[Step]:
+    options, names = _options(one.words[1:], "")
+    if set(options) - {"f"}:
+        raise NotOurs("whole folders are not kept")
+    for name in names:
+        if _there(name, desk, missing=bool(options)):
+            yield desk.put(desk.path(name), None)
+
+
+def _mkdir(one: Simple, desk: Desk) -> Iterator[Step]:
+    options, names = _options(one.words[1:], "")
+    if set(options) - {"p"}:
+        raise NotOurs("its options are not known here")
+    for name in names:
+        yield from _folders(name, desk)
+
+
+def _sed(one: Simple, desk: Desk) -> Iterator[Step]:
+    options, names = _options(one.words[1:], "")
+    if "i" not in options or set(options) - {"i", "E", "z"} or len(names) != 2:
+        raise NotOurs("its options are not known here")
+    script, name = names
+    found = _there(name, desk)
+    try:
+        text = found.data.decode()
+    except UnicodeDecodeError as no:
+        raise NotOurs(f"{name} is no text") from no
+    flags = [f"-{letter}" for letter in options if letter != "i"]
+    # No w, e or r: GNU sed's --sandbox rejects what reads, writes or runs anything else.
+    done = desk.host.run("sed", "--sandbox", *flags, script, timeout=10, stdin=text)
+    if not done.ok:
+        raise NotOurs(done.err.strip())
+    yield desk.write(name, done.out)
+
+
+def _there(name: str, desk: Desk, *, missing: bool = False) -> FileState:
+    found = desk.state(desk.path(name))
+    if found is None and not missing:
+        raise NotOurs(f"{name} is not there")
+    return found  # type: ignore[return-value]  # None only where the caller said so
+
+
+def _folders(path: str, desk: Desk) -> Iterator[Step]:
+    """Make a folder, and those it lies in."""
+    real, parts = desk.path(path), []
+    while real != "/" and not desk.host.exists(real):
+        parts.append(real)
+        real = real.rpartition("/")[0] or "/"
+    yield from (Folder(part) for part in reversed(parts))
+
+
+def _options(words: Sequence[str], valued: str) -> tuple[dict[str, str], list[str]]:
+    """Tell options from names; `valued` are the letters that take a value."""
+    options: dict[str, str] = {}
+    names: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("--"):
+            options[word[1:]] = ""
+        elif word.startswith("-") and len(word) > 1:
+            for letter in word[1:]:
+                options[letter] = rest.pop(0) if letter in valued and rest else ""
+        else:
+            names.append(word)
+    return options, names
+
+
+# -- permissions: of sockets too, which cannot be replaced
+
+
+def _chmod(one: Simple, desk: Desk) -> Iterator[Step]:
+    _, path = _two(one)
+    yield Run(one.words, (Back(("chmod", f"{_status(path, desk).st_mode & 0o7777:o}", path)),))
+
+
+def _chown(one: Simple, desk: Desk) -> Iterator[Step]:
+    _, path = _two(one)
+    status = _status(path, desk)
+    yield Run(one.words, (Back(("chown", f"{status.st_uid}:{status.st_gid}", path)),))
+
+
+def _two(one: Simple) -> tuple[str, str]:
+    if len(one.words) != 3 or one.words[1].startswith("-"):
+        raise NotOurs("what lies below is not kept")
+    return one.words[1], one.words[2]
+
+
+def _status(path: str, desk: Desk):  # type: ignore[no-untyped-def]  # noqa: ANN202 - os.stat_result, and os is not for here
+    status = desk.host.lstat(path)
+    if not status:
+        raise NotOurs(f"{path} is not there")
+    return status
+
+
+# -- services
+
+
+def _systemctl(one: Simple, desk: Desk) -> Iterator[Step]:
+    verb, units = one.words[1], [word for word in one.words[2:] if not word.startswith("-")]
+    if verb == "daemon-reload":
+        yield Run(one.words, again=one.words)
+    elif verb == "reset-failed":
+        yield Run(one.words, lenient=True)
+    elif verb == "reload":
+        yield Run(one.words, again=one.words)
+    elif verb in {"restart", "start"}:
+        idle = tuple(unit for unit in units if not _active(unit, desk))
+        busy = tuple(unit for unit in units if unit not in idle)
+        again = ("systemctl", "restart", *busy) if busy else ("systemctl", "stop", *idle)
+        yield Run(one.words, again=again)
+    elif verb == "stop":
+        running = tuple(unit for unit in units if _active(unit, desk))
+        yield Run(one.words, (Back(("systemctl", "start", *running)),) if running else ())
+    elif verb == "unmask":
+        yield Run(one.words, (Back(("systemctl", "mask", *units)),))
+    elif verb == "enable":
+        off = tuple(unit for unit in units if not desk.host.run("systemctl", "is-enabled", "--quiet", unit).ok)
+        back = [Back(("systemctl", "disable", *off))] if off else []
+        idle = tuple(unit for unit in units if "--now" in one.words and not _active(unit, desk))
+        yield Run(one.words, (*back, *((Back(("systemctl", "stop", *idle)),) if idle else ())))
+    elif verb == "kill" and set(units) <= DOCKER_UNITS:
+        yield Run(one.words)
+    else:
+        raise NotOurs(f"systemctl {verb} is not among what the doctor can take back")
+
+
+def _active(unit: str, desk: Desk) -> bool:
+    return desk.host.run("systemctl", "is-active", "--quiet", unit).ok
+
+
+def _networkctl(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001 - one signature for all
+    if one.words[1:] != ("reload",):
+        raise NotOurs("only its reload is known here")
+    yield Run(one.words, again=one.words)
+
+
+# -- the kernel
+
+
+def _sysctl(one: Simple, desk: Desk) -> Iterator[Step]:
+    if one.words[1:2] != ("-w",) or len(one.words) != 3:
+        raise NotOurs("only sysctl -w NAME=VALUE is known here")
+    name = one.words[2].partition("=")[0]
+    yield Run(one.words, (Back(("sysctl", "-w", f"{name}={desk.run('sysctl', '-n', name).strip()}")),))
+
+
+def _iptables(one: Simple, desk: Desk) -> Iterator[Step]:
+    program, *words = one.words
+    table = words[words.index("-t") + 1] if "-t" in words else "filter"
+    if "-t" in words:
+        del words[words.index("-t") : words.index("-t") + 2]
+    act, chain, *spec = words
+    base = (program, "-t", table)
+    listed = [shlex.split(line) for line in desk.run(*base, "-S", chain).splitlines()]
+    if act == "-P":
+        policy = next((line[2] for line in listed if line[:1] == ["-P"]), "")
+        if not policy:
+            raise NotOurs(f"{chain} has no policy")
+        yield Run(one.words, (Back((*base, "-P", chain, policy)),))
+        return
+    if act in {"-I", "-A"}:
+        rule = spec[1:] if spec[:1] and spec[0].isdecimal() else spec
+        test = (*base, "-C", chain, *rule)
+        yield Run(one.words, (Back((*base, "-D", chain, *rule), test),))
+    elif act == "-D":
+        rules = [line[2:] for line in listed if line[:1] == ["-A"]]
+        if spec not in rules:
+            raise NotOurs(f"{chain} has no such rule")
+        put = (*base, "-I", chain, str(rules.index(spec) + 1), *spec)
+        yield Run(one.words, (Back(put, (*base, "-C", chain, *spec), expected=False),))
+    else:
+        raise NotOurs(f"{program} {act} is not among what the doctor can take back")
+
+
+def _nft(one: Simple, desk: Desk) -> Iterator[Step]:
+    """A rule is deleted by its handle, and put back behind the one before it."""
+    words = one.words[1:]
+    if words[:2] != ("delete", "rule") or len(words) != 7 or words[5] != "handle":
+        raise NotOurs("of nft only the deletion of a rule can be taken back")
+    where, handle = words[2:5], words[6]
+    before = ""
+    for line in desk.run("nft", "--handle", "list", "chain", *where).splitlines():
+        rule, mark, number = line.strip().rpartition(" # handle ")
+        if not mark or rule.startswith(("table ", "chain ")):
+            continue
+        if number == handle:
+            put = (
+                ("nft", "add", "rule", *where, "position", before, rule)
+                if before
+                else ("nft", "insert", "rule", *where, rule)
+            )
+            test = ("nft", "list", "chain", *where)
+            yield Run(one.words, (Back(put, test, rule, expected=False),))
+            return
+        before = number
+    raise NotOurs(f"{' '.join(where)} has no rule of handle {handle}")
+
+
+def _ip(one: Simple, desk: Desk) -> Iterator[Step]:
+    words = [word for word in one.words if word != "dev"]
+    if words[:3] == ["ip", "link", "set"] and words[4:] == ["up"]:
+        up = "UP" in desk.run("ip", "-o", "link", "show", "dev", words[3]).partition("<")[2].partition(">")[0].split(
+            ","
+        )
+        yield Run(one.words, () if up else (Back(("ip", "link", "set", "dev", words[3], "down"), lenient=True),))
+    elif words[:3] == ["ip", "address", "add"]:
+        yield Run(one.words, (Back(("ip", "address", "del", words[3], "dev", words[-1]), lenient=True),))
+    else:
+        raise NotOurs("of ip only links that come up and addresses that are added can be taken back")
+
+
+def _bridge(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    if one.words[1:4] != ("link", "set", "dev") or one.words[5:] != ("hairpin", "on"):
+        raise NotOurs("only its hairpin mode is known here")
+    # The port may have gone with its container.
+    yield Run(one.words, (Back((*one.words[:-1], "off"), lenient=True),))
+
+
+def _kill(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    if one.words[1:2] != ("-CONT",):
+        raise NotOurs("a process that has ended does not come back")
+    yield Run(one.words)
+
+
+def _mount(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    if one.words[1:3] != ("-o", "remount,rw") or len(one.words) != 4:
+        raise NotOurs("of mounts only one that becomes writable can be taken back")
+    yield Run(one.words, (Back(("mount", "-o", "remount,ro", one.words[3])),))
+
+
+def _conntrack(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    # The kernel makes such an entry anew with the next packet; none to delete is no failure.
+    yield Run(one.words, lenient=True)
+
+
+# -- users
+
+
+def _groupadd(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    yield Run(one.words, (Back(("groupdel", one.words[-1])),))
+
+
+def _usermod(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    if one.words[1] != "-aG" or len(one.words) != 4:
+        raise NotOurs("only membership of a group is known here")
+    yield Run(one.words, (Back(("gpasswd", "-d", one.words[3], one.words[2])),))
+
+
+# -- containers and networks
+
+
+def _docker(one: Simple, desk: Desk) -> Iterator[Step]:
+    words = one.words[1:]
+    last = words[-1]
+    if words[0] == "restart":
+        yield Run(one.words)
+    elif words[0] == "start":
+        yield Run(one.words, (Back(("docker", "stop", *words[1:]), lenient=True),))
+    elif words[0] == "stop":
+        yield Run(one.words, (Back(("docker", "start", *words[1:]), lenient=True),))
+    elif words[:2] == ("network", "create"):
+        yield Run(one.words, (Back(("docker", "network", "rm", last), lenient=True),))
+    elif words[:2] == ("network", "connect"):
+        yield Run(one.words, (Back(("docker", "network", "disconnect", *words[-2:]), lenient=True),))
+    elif words[-3:-1] == ("context", "use"):
+        there = desk.run("docker", "context", "show").strip()
+        yield Run(one.words, (Back(("docker", "context", "use", there)),))
+    else:
+        raise NotOurs(f"docker {words[0]} is not among what the doctor can take back")
+
+
+Word = Callable[[Simple, Desk], Iterable[Step]]
+FIREWALL = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft")
+WORDS: Mapping[str, Word] = dict.fromkeys(FIREWALL, _iptables) | {
+    "bridge": _bridge,
+    "chgrp": _chown,
+    "chmod": _chmod,
+    "chown": _chown,
+    "conntrack": _conntrack,
+    "cp": _cp,
+    "docker": _docker,
+    "echo": _echo,
+    "groupadd": _groupadd,
+    "install": _install,
+    "ip": _ip,
+    "kill": _kill,
+    "mkdir": _mkdir,
+    "mount": _mount,
+    "mv": _mv,
+    "networkctl": _networkctl,
+    "nft": _nft,
+    "printf": _echo,
+    "rm": _rm,
+    "sed": _sed,
+    "sysctl": _sysctl,
+    "systemctl": _systemctl,
+    "tee": _tee,
+    "usermod": _usermod,
+}
