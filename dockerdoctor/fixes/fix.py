@@ -161,7 +161,7 @@ def _plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatmen
 
 
 def _diff(steps: Iterable[Step]) -> Iterator[str]:
-    for path, (before, after) in files(tuple(steps)).items():
+    for path, (before, *_, after) in files(tuple(steps)).items():
         yield from diff_of(path, before.data if before else None, after.data if after else b"")
 
 

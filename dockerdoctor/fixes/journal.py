@@ -112,13 +112,13 @@ def _read(host: Host, entry_id: str) -> Entry:
     lines = host.text(f"{FOLDER}/{entry_id}/progress").splitlines()
     begun = max((int(line[6:]) + 1 for line in lines if line.startswith("begin ") and line[6:].isdecimal()), default=0)
     ends = [line for line in lines if line in set(Ended)]
-    ended = Ended(ends[-1]) if ends else None
+    # Killed before the first step: nothing is there to take back.
+    ended = Ended(ends[-1]) if ends else None if begun else Ended.ROLLED_BACK
     try:
         plan = json.loads(host.read(f"{FOLDER}/{entry_id}/plan.json"))
         steps = tuple(from_json(item) for item in plan["steps"])
         return Entry(entry_id, plan["check"], plan["summary"], plan["when"], plan["boot"], steps, begun, ended)
     except FileNotFoundError:
-        # Killed before the plan was written: nothing was begun.
         return Entry(entry_id, "", "", 0.0, "", (), 0, Ended.ROLLED_BACK)
     except (OSError, ValueError, KeyError, TypeError) as no:
         return Entry(entry_id, "", "", 0.0, "", (), begun, ended, f"{type(no).__name__}: {no}")

@@ -29,6 +29,7 @@ DOUBLE_QUOTED = re.compile(r'"[^"$`\\]*"')
 # What a shell would expand, or treat in a way that is not told here.
 EXPANDED = re.compile(r"[$`*?\[\]~{}\\()]")
 OPERATORS = "();<>|&"
+SPEAKERS = ("echo", "printf")
 
 
 def commands(line: str) -> Iterator[Simple]:
@@ -65,6 +66,8 @@ def _simple(words: list[str]) -> Simple:
             head, tail = _plain(words[:-2]), words[-1]
             if operator == "<<<":
                 return Simple(head, tail + "\n")
+            if head[0] not in SPEAKERS:
+                raise NotOurs(f"what {head[0]} says is not known before it is run")
             return Simple(head, None, tail, operator == ">>")
     return Simple(_plain(words))
 

@@ -51,9 +51,9 @@ def carry_out(treatment: Treatment, host: Host, verify: Callable[[], None], obse
             held.enter_context(host.lock(LOCK))
         except BlockingIOError:
             raise Refused("another doctor is changing this host", "# wait until it has ended") from None
-        for path, (before, _) in files(treatment.steps).items():
+        for path, states in files(treatment.steps).items():
             # Nobody may have changed it since the plan was made and shown.
-            if not _is(host.file_state(path), before):
+            if not _is(host.file_state(path), states[0]):
                 raise Refused(f"{path} was changed by somebody else in the meantime", "# run doctor fix again")
         try:
             journal = open_entry(host, treatment.check, treatment.summary, treatment.steps)
@@ -87,8 +87,8 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
         except BlockingIOError:
             raise Refused("another doctor is changing this host", "# wait until it has ended") from None
         steps = entry.steps[: entry.begun]
-        for path, (before, after) in files(steps).items():
-            if not _is(host.file_state(path), before, after):
+        for path, states in files(steps).items():
+            if not _is(host.file_state(path), *states):
                 raise Refused(
                     f"{path} was changed by somebody else since", f"# see {path}, and the journal's {entry.id}"
                 )
@@ -154,11 +154,12 @@ def _roll_back(progress: _Progress, host: Host, journal: Journal, observe: Obser
 
 def _put_back(steps: Sequence[Step], host: Host, journal: Journal, observe: Observe, *, same_boot: bool) -> None:
     """Files first and last steps first; then what must notice that they are as they were: services, in their order."""
+    known = files(steps)
     with host.uninterrupted():
         try:
             for step in reversed(steps):
                 if isinstance(step, Put):
-                    _restore(step, host)
+                    _restore(step.path, known[step.path], host)
                 elif isinstance(step, Folder):
                     host.remove_folder(step.path)
                 elif same_boot:
@@ -177,13 +178,14 @@ def _again(steps: Sequence[Step]) -> dict[tuple[str, ...], bool]:
     return {step.again: step.lenient for step in steps if isinstance(step, Run) and step.again}
 
 
-def _restore(step: Put, host: Host) -> None:
-    host.sweep_unfinished(step.path)
-    now = host.file_state(step.path)
-    if _is(now, step.after):
-        _place(step.path, step.before, host)
-    elif not _is(now, step.before):
-        raise Refused(f"{step.path} was changed by somebody else in the meantime")
+def _restore(path: str, states: Sequence[FileState | None], host: Host) -> None:
+    """Make it what it was first, from any state that it was given; it may be that already."""
+    host.sweep_unfinished(path)
+    now = host.file_state(path)
+    if not _is(now, *states):
+        raise Refused(f"{path} was changed by somebody else in the meantime")
+    if not _is(now, states[0]):
+        _place(path, states[0], host)
 
 
 def _take_back(back: Back, host: Host) -> None:
@@ -194,12 +196,12 @@ def _take_back(back: Back, host: Host) -> None:
     _run(back.argv, host, lenient=back.lenient)
 
 
-def files(steps: Sequence[Step]) -> dict[str, tuple[FileState | None, FileState | None]]:
-    """For each file, what it was before the first of the steps, and after the last."""
-    found: dict[str, tuple[FileState | None, FileState | None]] = {}
+def files(steps: Sequence[Step]) -> dict[str, list[FileState | None]]:
+    """For each file, what it was, and what each step in turn makes of it."""
+    found: dict[str, list[FileState | None]] = {}
     for step in steps:
         if isinstance(step, Put):
-            found[step.path] = (found[step.path][0] if step.path in found else step.before, step.after)
+            found.setdefault(step.path, [step.before]).append(step.after)
     return found
 
 

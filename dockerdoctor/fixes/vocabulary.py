@@ -90,7 +90,10 @@ def understand(fix: Iterable[str], host: Host) -> Steps:
             word = WORDS.get(one.words[0].rpartition("/")[2])
             if word is None:
                 raise NotOurs(f"{one.words[0]} is not among the commands that the doctor can take back")
-            steps += word(one, desk)
+            try:
+                steps += word(one, desk)
+            except (IndexError, ValueError) as no:  # fewer words than it needs, a mode that is no number
+                raise NotOurs(f"{shlex.join(one.words)}: not as it is known here") from no
     return Steps(tuple(steps), tuple(remains))
 
 
