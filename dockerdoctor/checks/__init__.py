@@ -6,6 +6,7 @@ from dockerdoctor.checks import (
     addresses,
     cgroups,
     chains,
+    changes,
     connections,
     containers,
     daemon_json,
@@ -63,6 +64,7 @@ from dockerdoctor.checks import (
 from dockerdoctor.model import Check
 
 AREAS: tuple[ModuleType, ...] = (
+    changes,
     prerequisites,
     unit,
     sandbox,

@@ -6,6 +6,7 @@ from dockerdoctor.facts import (
     builds,
     caller,
     cgroups,
+    changes,
     client_tls,
     containers,
     counters,
@@ -49,6 +50,7 @@ from dockerdoctor.measure import Probe
 
 AREAS: tuple[ModuleType, ...] = (
     caller,
+    changes,
     endpoint,
     client_tls,
     ping,

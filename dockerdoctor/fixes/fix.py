@@ -100,10 +100,10 @@ def fix(
     observe("examining this host")
     patient = _examine(host, settings)
     if not order.write:
-        return tuple(_plan(root, patient, host)[0] for root in _chosen(patient.report, order))
+        return tuple(plan(root, patient, host)[0] for root in chosen(patient.report, order))
     done: list[Treated] = []
-    while root := next((r for r in _chosen(patient.report, order) if r.check.id not in {t.check for t in done}), None):
-        treated, treatment = _plan(root, patient, host)
+    while root := next((r for r in chosen(patient.report, order) if r.check.id not in {t.check for t in done}), None):
+        treated, treatment = plan(root, patient, host)
         if treatment and not host.is_root:
             treated = replace(treated, outcome=Outcome.REFUSED, reason="only root may do this")
         elif treatment and not agreed(treated):
@@ -126,7 +126,7 @@ def _examine(host: Host, settings: Settings) -> Patient:
     return Patient(report_on(facts, CATALOGUE, seconds, began), FactsView(facts))
 
 
-def _chosen(report: Report, order: Order) -> tuple[Result, ...]:
+def chosen(report: Report, order: Order) -> tuple[Result, ...]:
     """Give the root causes asked for."""
     if order.ids:
         return tuple(r for r in report.root_causes if r.check.id in order.ids)
@@ -136,7 +136,8 @@ def _chosen(report: Report, order: Order) -> tuple[Result, ...]:
 # -- planning
 
 
-def _plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment | None]:
+def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment | None]:
+    """Turn a finding's own fix into a treatment; None where it is left to a person, and why."""
     finding, check = root.finding, root.check.id
     treated = Treated(check, finding.summary, Outcome.BY_HAND, next=finding.fix)
     endpoint = patient.facts.of(ChosenEndpoint)

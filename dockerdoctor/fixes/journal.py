@@ -15,11 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from dockerdoctor.facts.changes import JOURNAL as FOLDER
 from dockerdoctor.fixes.steps import Step, from_json, to_json
 from dockerdoctor.host import FileState, Host
 
-# For root alone: files hold passwords.
-FOLDER = "/var/lib/dockerdoctor"
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 FORMAT = 1
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from dockerdoctor.facts.changes import LOCK
 from dockerdoctor.facts.ping import ping_unix
 from dockerdoctor.host import FileState, Host
 
-LOCK = "/run/dockerdoctor.lock"
 # Stopping may take the containers' own stop timeouts (TimeoutStopSec is 90 s by default), starting as long again.
 RESTART_TIMEOUT = 200.0  # seconds
 # A daemon that systemd calls ready answers at once; one that a script started needs a moment.

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from dockerdoctor.facts.changes import LOCK
 from dockerdoctor.facts.endpoint import ping_unix
 from dockerdoctor.fixes.journal import Ended, Entry, Journal, boot_id, open_entry
 from dockerdoctor.fixes.steps import Back, Folder, Put, Run, Step
-from dockerdoctor.fixes.transaction import LOCK, PING_DEADLINE, PING_PAUSE, RESTART_TIMEOUT, Refused, StillSick
+from dockerdoctor.fixes.transaction import PING_DEADLINE, PING_PAUSE, RESTART_TIMEOUT, Refused, StillSick
 from dockerdoctor.host import FileState, Host
 
 Observe = Callable[[str], None]

@@ -7,6 +7,7 @@ the doctor, so that the change can be shown before, and no moment exists at whic
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -414,11 +415,28 @@ def _docker(one: Simple, desk: Desk) -> Iterator[Step]:
         yield Run(one.words, (Back(("docker", "network", "rm", last), lenient=True),))
     elif words[:2] == ("network", "connect"):
         yield Run(one.words, (Back(("docker", "network", "disconnect", *words[-2:]), lenient=True),))
+    elif words[0] == "update":
+        yield Run(one.words, (Back(("docker", "update", *_limits(words[1:-1], last, desk), last)),))
     elif words[-3:-1] == ("context", "use"):
         there = desk.run("docker", "context", "show").strip()
         yield Run(one.words, (Back(("docker", "context", "use", there)),))
     else:
         raise NotOurs(f"docker {words[0]} is not among what the doctor can take back")
+
+
+# The API takes 0 for "as it is": a limit that was none before cannot be told to be none again, but for these.
+LIMITS = {"--memory": ("Memory", ""), "--memory-swap": ("MemorySwap", "-1"), "--pids-limit": ("PidsLimit", "-1")}
+
+
+def _limits(options: Sequence[str], container: str, desk: Desk) -> Iterator[str]:
+    """Give the options that make a container's limits what they are now."""
+    now = json.loads(desk.run("docker", "inspect", "--format", "{{json .HostConfig}}", container))
+    for option in options[::2]:
+        key, none = LIMITS.get(option, ("", ""))
+        value = str(now.get(key) or none)
+        if not value:
+            raise NotOurs(f"docker update {option} cannot be taken back here")
+        yield from (option, value)
 
 
 Word = Callable[[Simple, Desk], Iterable[Step]]

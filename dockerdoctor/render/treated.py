@@ -12,9 +12,9 @@ What `doctor fix`, `doctor undo` and `doctor history` have to say, for a person 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -135,7 +135,7 @@ def history_text(entries: Sequence[Entry]) -> str:
         return "The doctor has changed nothing on this host.\n"
     lines = []
     for entry in entries:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.when)) if entry.when else "?" * 19
+        when = datetime.fromtimestamp(entry.when).astimezone().strftime("%Y-%m-%d %H:%M:%S") if entry.when else "?" * 19
         how = f"cannot be read: {entry.problem}" if entry.problem else ENDS[entry.ended]
         lines.append(tame(f"{entry.id:20} {when}  {entry.check:28} {how}"))
     return "\n".join(lines) + "\n"

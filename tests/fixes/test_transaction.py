@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
+from dockerdoctor.facts.changes import LOCK
 from dockerdoctor.fixes.transaction import (
-    LOCK,
     Change,
     Daemon,
     NotRestarted,

@@ -5,9 +5,11 @@ import stat
 
 import pytest
 
-from dockerdoctor.fixes.journal import FOLDER, Ended, entries, unfinished
+from dockerdoctor.facts.changes import JOURNAL as FOLDER
+from dockerdoctor.facts.changes import LOCK
+from dockerdoctor.fixes.journal import Ended, entries, unfinished
 from dockerdoctor.fixes.steps import Back, Folder, Put, Run
-from dockerdoctor.fixes.transaction import LOCK, Refused, StillSick
+from dockerdoctor.fixes.transaction import Refused, StillSick
 from dockerdoctor.fixes.treatment import StepFailed, Stranded, Treatment, carry_out, undo
 from dockerdoctor.fixes.undo import NothingToUndo, to_undo
 from dockerdoctor.host import Completed, FileState, Host

@@ -12,6 +12,8 @@ from dockerdoctor.host import Completed, Host
 RULES = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -i docker0 -j DROP\n"
 NFT = "table inet fw { # handle 1\n\tchain out {\n\t\tct state new accept # handle 4\n\t\ttcp dport 53 drop # handle 7\n\t}\n}\n"
 SAYS = {
+    "docker inspect --format '{{json .HostConfig}}' web": '{"Memory": 10000000, "PidsLimit": null}',
+    "docker inspect --format '{{json .HostConfig}}' free": '{"Memory": 0}',
     "iptables -t filter -S FORWARD": RULES,
     "nft --handle list chain inet fw out": NFT,
     "sysctl -n net.ipv4.ip_forward": "0\n",
@@ -153,6 +155,7 @@ def test_later_commands_see_earlier_ones(host):
         ("docker network create app", Run(("docker", "network", "create", "app"), (Back(("docker", "network", "rm", "app"), lenient=True),))),
         ("docker network connect --alias redis app web", Run(("docker", "network", "connect", "--alias", "redis", "app", "web"), (Back(("docker", "network", "disconnect", "app", "web"), lenient=True),))),
         ("docker start db", Run(("docker", "start", "db"), (Back(("docker", "stop", "db"), lenient=True),))),
+        ("docker update --memory 40m --pids-limit 9 web", Run(("docker", "update", "--memory", "40m", "--pids-limit", "9", "web"), (Back(("docker", "update", "--memory", "10000000", "--pids-limit", "-1", "web")),))),
         ("ip link set docker0 up", Run(("ip", "link", "set", "docker0", "up"))),
         ("ip link set br-1 up", Run(("ip", "link", "set", "br-1", "up"), (Back(("ip", "link", "set", "dev", "br-1", "down"), lenient=True),))),
         ("kill -CONT 9", Run(("kill", "-CONT", "9"))),
@@ -170,6 +173,8 @@ def test_commands_and_what_takes_them_back(host, fix, run):
     [
         "docker container prune --force",
         "docker rm web",
+        "docker update --memory 40m free",
+        "docker update --cpus 2 web",
         "rm -r /var/lib/docker/vfs",
         "rm /etc/not-there",
         "truncate --size 0 /var/log/x",

@@ -1,0 +1,148 @@
+"""Which causes are treated, what a treatment interrupts, and what proves it."""
+
+from datetime import datetime, timezone
+
+import pytest
+
+from dockerdoctor.facts.containers import Container, Containers
+from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.fixes.fix import Order, Outcome, Patient, chosen, plan, restarts_dockerd, still_sick, with_containers
+from dockerdoctor.fixes.steps import Run
+from dockerdoctor.host import Completed, Host
+from dockerdoctor.measure import FactsView
+from dockerdoctor.model import Check, Endpoint, Engine, Finding, Report, Result, Severity, Status
+
+LOCAL = ChosenEndpoint("unix:///var/run/docker.sock", "default")
+RESTART = Run(("systemctl", "restart", "docker"), again=("systemctl", "restart", "docker"))
+RELOAD = Run(("systemctl", "reload", "docker"), again=("systemctl", "reload", "docker"))
+
+
+def result(check, status, *, severity=Severity.ERROR, because=(), fix=()):
+    entry = Check(check, "it is well", severity, "", (), {}, lambda: None)
+    return Result(entry, Finding(status, f"{check} is {status.value}", fix=fix), because)
+
+
+def report(*results):
+    return Report("1", Endpoint(), Engine(), datetime.now(timezone.utc), 0.0, results)
+
+
+FAIL, PASS, SKIP, UNKNOWN = Status.FAIL, Status.PASS, Status.SKIP, Status.UNKNOWN
+SICK = report(
+    result("a.error", FAIL),
+    result("a.warning", FAIL, severity=Severity.WARNING),
+    result("a.symptom", FAIL, because=("a.error",)),
+    result("a.well", PASS),
+    result("a.dark", UNKNOWN, because=("a.error",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [((), ["a.error"]), (("a.warning",), ["a.warning"]), (("a.symptom",), []), (("a.warning", "a.error"), ["a.error", "a.warning"])],
+)  # fmt: skip
+def test_root_causes_alone_are_treated_and_warnings_when_named(ids, expected):
+    assert [r.check.id for r in chosen(SICK, Order(ids))] == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "says"),
+    [
+        ([result("a.error", PASS), result("a.well", PASS)], ""),
+        ([result("a.error", SKIP), result("a.well", PASS)], ""),
+        ([result("a.error", FAIL), result("a.well", PASS)], "a.error"),
+        ([result("a.error", UNKNOWN)], "a.error"),
+        ([result("a.error", PASS), result("a.well", FAIL)], "a.well, which was well before"),
+        ([result("a.error", PASS), result("a.well", FAIL, severity=Severity.WARNING)], ""),
+        # What could not be seen before is not what the fix has broken.
+        ([result("a.error", PASS), result("a.dark", FAIL)], ""),
+        ([result("a.error", PASS), result("a.symptom", FAIL)], ""),
+    ],
+)
+def test_what_proves_a_fix(after, says):
+    assert still_sick("a.error", SICK, report(*after)).startswith(says)
+    assert bool(still_sick("a.error", SICK, report(*after))) is bool(says)
+
+
+@pytest.mark.parametrize(
+    ("argv", "stops"),
+    [
+        (("systemctl", "restart", "docker"), True),
+        (("systemctl", "restart", "docker.service"), True),
+        (("systemctl", "stop", "docker.socket", "docker.service"), True),
+        (("systemctl", "start", "docker"), False),
+        (("systemctl", "reload", "docker"), False),
+        (("systemctl", "restart", "nginx"), False),
+        (("docker", "restart", "web"), False),
+    ],
+)
+def test_what_restarts_dockerd(argv, stops):
+    assert restarts_dockerd(Run(argv)) is stops
+
+
+def container(name, policy, state="running"):
+    return Container(name, name, "busybox", state, "Up", inspected=True, restart_policy=policy)
+
+
+def facts(*containers, live_restore=False):
+    return FactsView(
+        {
+            Containers: Containers(containers),
+            EngineInfo: EngineInfo(
+                **dict.fromkeys(EngineInfo.__dataclass_fields__, "") | {"live_restore": live_restore}
+            ),
+            ChosenEndpoint: LOCAL,
+        }
+    )
+
+
+WEB, DB, OLD = container("web", "no"), container("db", "always"), container("old", "no", "exited")
+
+
+def test_containers_that_a_restart_stops_for_good_are_started_again():
+    steps, impact = with_containers((RESTART,), facts(WEB, DB, OLD))
+    start = ("docker", "start", "web")
+    assert steps == (RESTART, Run(start, again=start, lenient=True))
+    assert impact == ("restarts dockerd; these stop and start again: web, db",)
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (facts(DB), "stop and start again: db"),
+        (facts(WEB, live_restore=True), "keep running (live-restore): web"),
+        (facts(OLD), "no container runs"),
+        (FactsView({}), "restarts dockerd"),
+    ],
+)
+def test_what_needs_no_start_gets_none(known, words):
+    steps, impact = with_containers((RESTART,), known)
+    assert steps == (RESTART,)
+    assert words in impact[0]
+
+
+def test_a_reload_interrupts_nothing():
+    assert with_containers((RELOAD,), facts(WEB)) == ((RELOAD,), ())
+
+
+class Fake(Host):
+    def run(self, *argv, timeout=3.0, stdin="", env=None):
+        return Completed(0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("fix", "endpoint", "outcome", "reason"),
+    [
+        (("systemctl reload docker",), LOCAL, Outcome.PLANNED, ""),
+        (("# think",), LOCAL, Outcome.BY_HAND, "a decision"),
+        (("docker rm -f web",), LOCAL, Outcome.BY_HAND, "docker rm"),
+        (("systemctl reload docker",), ChosenEndpoint("tcp://10.0.0.9:2376", "DOCKER_HOST"), Outcome.BY_HAND, "another host"),
+    ],
+)  # fmt: skip
+def test_what_is_planned_and_what_is_left_to_a_person(tmp_path, fix, endpoint, outcome, reason):
+    patient = Patient(SICK, FactsView({ChosenEndpoint: endpoint}))
+    treated, treatment = plan(result("a.error", FAIL, fix=fix), patient, Fake(tmp_path, {}))
+    assert (treated.outcome, bool(treatment)) == (outcome, outcome is Outcome.PLANNED)
+    assert reason in treated.reason
+    # What is left to a person is shown as the finding had it.
+    assert outcome is Outcome.PLANNED or treated.next == fix
