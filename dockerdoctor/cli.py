@@ -243,8 +243,11 @@ def undo_command(
 ) -> None:
     """Take back what a fix has changed: every file, and what was told to services and the kernel."""
     _somebody_to_ask(write=True, yes=yes)
-    from dockerdoctor.fixes.transaction import Refused  # noqa: PLC0415
-    from dockerdoctor.fixes.treatment import Stranded, by_hand  # noqa: PLC0415
+    from dockerdoctor.fixes.treatment import (  # noqa: PLC0415
+        Refused,
+        Stranded,
+        by_hand,
+    )
     from dockerdoctor.fixes.undo import NothingToUndo, to_undo, undo  # noqa: PLC0415
     from dockerdoctor.render.treated import history_text  # noqa: PLC0415
 

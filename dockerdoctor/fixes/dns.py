@@ -210,7 +210,8 @@ class Verdict:
     diff: tuple[str, ...] = ()
     tried: tuple[Tried, ...] = ()
     impact: Impact | None = None
-    backup: str = ""
+    backup: str = ""  # the file as it was
+    journal: str = ""  # its id there: `doctor undo` takes it back
     next: tuple[str, ...] = ()  # commands for a person, in order; a step begins with "#"
     causes: Report | None = None  # what the checks say, where a nameserver is not the trouble
 

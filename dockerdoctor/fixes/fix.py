@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -10,14 +11,16 @@ from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.diagnose import examine_host, measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
-from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.facts.engine import EngineInfo, Installed
 from dockerdoctor.facts.probe_container import sweep_abandoned
+from dockerdoctor.fixes.accepted import refusal
+from dockerdoctor.fixes.daemon_json import NotAnObject
 from dockerdoctor.fixes.dns import RETURNING, diff_of
 from dockerdoctor.fixes.shell import NotOurs
 from dockerdoctor.fixes.steps import Run, Step
-from dockerdoctor.fixes.transaction import Refused, StillSick
-from dockerdoctor.fixes.treatment import StepFailed, Stranded, Treatment, carry_out, files, words
+from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, files, words
 from dockerdoctor.fixes.vocabulary import DOCKER_UNITS, understand
 from dockerdoctor.host import Host
 from dockerdoctor.measure import FactsView
@@ -149,8 +152,9 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
         return replace(treated, reason=str(no)), None
     if not understood.steps:
         return replace(treated, reason="its fix is a decision, not a command"), None
-    steps, impact = with_containers(understood.steps, patient.facts)
-    treatment = Treatment(check, finding.summary, steps, understood.remains, endpoint.socket_path if endpoint else "")
+    steps, impact = with_containers(_not_into_failure(understood.steps, patient.facts, host), patient.facts)
+    socket = endpoint.socket_path if endpoint and any(starts_dockerd(step) for step in steps) else ""
+    treatment = Treatment(check, finding.summary, steps, socket)
     return replace(
         treated,
         outcome=Outcome.PLANNED,
@@ -159,6 +163,21 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
         impact=impact or ((finding.impact,) if finding.impact else ()),
         next=understood.remains,
     ), treatment
+
+
+def _not_into_failure(steps: tuple[Step, ...], facts: FactsView, host: Host) -> tuple[Step, ...]:
+    """With a file that dockerd refuses, its restart is no part of the way back: it runs on with what it has read."""
+    installed, start, config = facts.of(Installed), facts.of(StartFlags), facts.of(DaemonJson)
+    if not (installed and config and config.exists):
+        return steps
+    states = files(steps).get(host.real_path(config.path))
+    was = states[0] if states else None
+    if not was:
+        return steps
+    with contextlib.suppress(NotAnObject):
+        if not refusal(host, installed, start.flags if start else (), was.data):
+            return steps
+    return tuple(replace(step, again=()) if isinstance(step, Run) and starts_dockerd(step) else step for step in steps)
 
 
 def _diff(steps: Iterable[Step]) -> Iterator[str]:
@@ -186,6 +205,16 @@ def with_containers(steps: tuple[Step, ...], facts: FactsView) -> tuple[tuple[St
     start = ("docker", "start", *mine)
     # An anonymous container that removes itself does not come back; that is told, and is no failure.
     return (*steps, Run(start, again=start, lenient=True)), tuple(lines)
+
+
+def starts_dockerd(step: Step) -> bool:
+    """Whether the daemon must answer after a step."""
+    return (
+        isinstance(step, Run)
+        and step.argv[:1] == ("systemctl",)
+        and step.argv[1] in {"start", "restart"}
+        and bool(DOCKER_UNITS & set(step.argv[2:]))
+    )
 
 
 def restarts_dockerd(step: Step) -> bool:
@@ -222,7 +251,7 @@ def _carry_out(
         return replace(treated, outcome=Outcome.STRANDED, reason=no.reason, next=no.commands)
     except (OSError, StepFailed, StillSick) as no:
         return replace(treated, outcome=Outcome.ROLLED_BACK, reason=str(no))
-    return replace(treated, outcome=Outcome.APPLIED, journal=journal)
+    return replace(treated, outcome=Outcome.APPLIED, journal=journal.id)
 
 
 def still_sick(check: str, before: Report, after: Report) -> str:

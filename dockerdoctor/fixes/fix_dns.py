@@ -32,21 +32,15 @@ from dockerdoctor.fixes.dns import (
     what_containers_got,
 )
 from dockerdoctor.fixes.grounds import (
+    Daemon,
     Sick,
     daemon_of,
     refuse_another_engine,
     refuse_flags,
     refuse_what_cannot_be_edited,
 )
-from dockerdoctor.fixes.transaction import (
-    Change,
-    Daemon,
-    NotRestarted,
-    Refused,
-    RollbackFailed,
-    StillSick,
-    apply,
-)
+from dockerdoctor.fixes.steps import Put
+from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out
 from dockerdoctor.host import FileState, Host
 from dockerdoctor.measure import FactsView, measure, required_probes
 from dockerdoctor.model import Report
@@ -76,7 +70,7 @@ class Plan:
     """What would be done."""
 
     verdict: Verdict  # as it is shown
-    change: Change
+    change: Put | None  # None: the file says so already, and the daemon has not read it
     daemon: Daemon | None  # None: nobody told us how to restart it
     places: frozenset[str]  # where containers could be asked from, and must resolve names afterwards
     names: tuple[str, ...]
@@ -194,8 +188,9 @@ def _planned(
     path = host.real_path(config.path)
     before = host.file_state(path)
     after = with_list(before.data if before else b"", "dns", verdict.servers)
-    change = Change(path, before, replace(before, data=after, mtime_ns=0) if before else FileState(after))
-    if not change.needed and verdict.servers == trial.bridge.nameservers:
+    change = Put(path, before, replace(before, data=after, mtime_ns=0) if before else FileState(after))
+    needed = before is None or before.data != after
+    if not needed and verdict.servers == trial.bridge.nameservers:
         reason = (
             f"containers have {', '.join(verdict.servers)}, which answers when asked, and still do not resolve names"
         )
@@ -213,7 +208,7 @@ def _planned(
             diff=diff_of(path, before.data if before else None, after),
             impact=impact(running.running if running else None, live_restore=bool(info and info.live_restore)),
         ),
-        change,
+        change if needed else None,
         daemon_of(host, facts),
         frozenset(v.place for v in trial.views),
         names,
@@ -237,13 +232,16 @@ def _carry_out(host: Host, facts: FactsView, plan: Plan, order: Order, observe: 
                 raise StillSick(f"names still do not resolve in new containers ({said})")
             host.sleep(PROOF_PAUSE)
 
+    steps = (*((plan.change,) if plan.change else ()), *(daemon.steps if daemon else ()))
+    treatment = Treatment("fix-dns", verdict.reason, steps, socket=daemon.socket if daemon else "")
     try:
-        backup = apply(plan.change, host, daemon, proof, observe)
-    except RollbackFailed as no:
-        return replace(verdict, ending=Ending.STRANDED, reason=no.reason, backup=no.backup, next=no.commands)
-    except (OSError, NotRestarted, StillSick) as no:
+        journal = carry_out(treatment, host, proof if daemon else lambda: None, observe)
+    except Stranded as no:
+        return replace(verdict, ending=Ending.STRANDED, reason=no.reason, next=no.commands)
+    except (OSError, StepFailed, StillSick) as no:
         return replace(verdict, ending=Ending.ROLLED_BACK, reason=str(no), next=_after_rollback(verdict.impact, daemon))
-    done = replace(verdict, backup=backup, next=verdict.impact.afterwards if verdict.impact else ())
+    backup = next((step.copy for step in journal.steps if isinstance(step, Put)), "")
+    done = replace(verdict, journal=journal.id, backup=backup, next=verdict.impact.afterwards if verdict.impact else ())
     if not daemon:
         reason = "written; dockerd reads it when it is restarted"
         return replace(done, ending=Ending.WRITTEN, reason=reason, next=(*remains, *done.next))

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
+
 from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, Units
 from dockerdoctor.fixes.daemon_json import NotAnObject, decode, outer
 from dockerdoctor.fixes.dns import Ending, Verdict
-from dockerdoctor.fixes.transaction import Daemon, Refused
+from dockerdoctor.fixes.steps import Run
+from dockerdoctor.fixes.treatment import Refused
 from dockerdoctor.host import Host
 from dockerdoctor.measure import FactsView
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """How the daemon is reached, and how it is started anew."""
+
+    socket: str
+    forget: tuple[str, ...]  # the command that makes the service manager forget earlier starts; may fail
+    restart: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[Run, ...]:
+        """What starts it anew, and does so again once its files are as they were."""
+        forget = (Run(self.forget, again=self.forget, lenient=True),) if self.forget else ()
+        return (*forget, Run(self.restart, again=self.restart))
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """As a person would type them."""
+        return tuple(shlex.join(argv) for argv in (self.forget, self.restart) if argv)
 
 
 class Sick(Exception):  # noqa: N818 - it is an answer, not an error

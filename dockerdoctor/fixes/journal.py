@@ -1,19 +1,22 @@
 """
 What the doctor has changed on this host: written before it is done, and kept, so that it can be taken back at any time.
 
-| file               | holds                                                        |
-|--------------------|--------------------------------------------------------------|
-| ID/plan.json       | the fix, its steps, and of each file what was and what shall be |
-| ID/progress        | a line each: `begin N`, `done N`, and how it ended            |
+| file               | holds                                                              |
+|--------------------|--------------------------------------------------------------------|
+| ID/N-NAME          | a file as it was or shall be: bytes, owner, mode, attributes, time |
+| ID/plan.json       | the fix and its steps, with the names of these                     |
+| ID/progress        | a line each: `begin N`, `done N`, and how it ended                 |
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from dockerdoctor.facts.changes import JOURNAL as FOLDER
 from dockerdoctor.fixes.steps import Step, from_json, to_json
@@ -50,8 +53,8 @@ class Entry:
 class Journal:
     """One treatment's own record, while it is at work."""
 
-    def __init__(self, host: Host, entry_id: str) -> None:
-        self.host, self.id = host, entry_id
+    def __init__(self, host: Host, entry_id: str, steps: tuple[Step, ...]) -> None:
+        self.host, self.id, self.steps = host, entry_id, steps
 
     def _say(self, words: str) -> None:
         self.host.append_line(f"{FOLDER}/{self.id}/progress", words)
@@ -71,21 +74,23 @@ class Journal:
 
 def open_entry(host: Host, check: str, summary: str, steps: Iterable[Step]) -> Journal:
     """Write down what is about to be done; raises OSError, and then nothing may be done."""
-    now = host.clock()
+    steps, now = tuple(steps), host.clock()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
     entry_id = next(name for n in range(1, 1000) if not host.lstat(f"{FOLDER}/{(name := f'{stamp}-{n}')}"))
-    plan = {
-        "format": FORMAT,
-        "check": check,
-        "summary": summary,
-        "when": now,
-        "boot": boot_id(host),
-        "steps": [to_json(step) for step in steps],
-    }
+    folder = f"{FOLDER}/{entry_id}"
     host.make_folder(FOLDER, FOLDER_MODE)
-    host.make_folder(f"{FOLDER}/{entry_id}", FOLDER_MODE)
-    host.put_file(f"{FOLDER}/{entry_id}/plan.json", FileState(json.dumps(plan, indent=1).encode(), FILE_MODE))
-    return Journal(host, entry_id)
+    host.make_folder(folder, FOLDER_MODE)
+    numbers = itertools.count(1)
+
+    def keep(path: str, state: FileState) -> str:
+        name = f"{next(numbers)}-{path.rpartition('/')[2]}"
+        host.put_file(f"{folder}/{name}", state)
+        return name
+
+    items = [to_json(step, keep) for step in steps]
+    plan = {"format": FORMAT, "check": check, "summary": summary, "when": now, "boot": boot_id(host), "steps": items}
+    host.put_file(f"{folder}/plan.json", FileState(json.dumps(plan, indent=1).encode(), FILE_MODE))
+    return Journal(host, entry_id, _steps(host, entry_id, items))
 
 
 def boot_id(host: Host) -> str:
@@ -107,6 +112,19 @@ def unfinished(host: Host) -> tuple[Entry, ...]:
     return tuple(entry for entry in entries(host) if entry.ended in {None, Ended.STRANDED} and not entry.problem)
 
 
+def _steps(host: Host, entry_id: str, items: Iterable[Mapping[str, Any]]) -> tuple[Step, ...]:
+    """Read steps with the copies they name; raises what `from_json` does, and OSError."""
+
+    def kept(name: str) -> tuple[str, FileState]:
+        path = f"{FOLDER}/{entry_id}/{name}"
+        state = host.file_state(path)
+        if state is None:
+            raise ValueError(f"{path} is gone")
+        return path, state
+
+    return tuple(from_json(item, kept) for item in items)
+
+
 def _read(host: Host, entry_id: str) -> Entry:
     lines = host.text(f"{FOLDER}/{entry_id}/progress").splitlines()
     begun = max((int(line[6:]) + 1 for line in lines if line.startswith("begin ") and line[6:].isdecimal()), default=0)
@@ -115,7 +133,7 @@ def _read(host: Host, entry_id: str) -> Entry:
     ended = Ended(ends[-1]) if ends else None if begun else Ended.ROLLED_BACK
     try:
         plan = json.loads(host.read(f"{FOLDER}/{entry_id}/plan.json"))
-        steps = tuple(from_json(item) for item in plan["steps"])
+        steps = _steps(host, entry_id, plan["steps"])
         return Entry(entry_id, plan["check"], plan["summary"], plan["when"], plan["boot"], steps, begun, ended)
     except FileNotFoundError:
         return Entry(entry_id, "", "", 0.0, "", (), 0, Ended.ROLLED_BACK)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from dockerdoctor.host import FileState
@@ -17,6 +16,7 @@ class Put:
     path: str  # links followed
     before: FileState | None
     after: FileState | None
+    copy: str = ""  # where the journal keeps what was
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,50 +50,30 @@ class Run:
 Step: TypeAlias = Put | Folder | Run
 
 
-def to_json(step: Step) -> dict[str, Any]:
-    """Write a step for the journal: bytes as base64."""
+def to_json(step: Step, keep: Callable[[str, FileState], str]) -> dict[str, Any]:
+    """Write a step for the journal; `keep` stores the state of a file and names the copy."""
     if isinstance(step, Put):
-        return {"put": step.path, "before": _state(step.before), "after": _state(step.after)}
+        before, after = (keep(step.path, state) if state else "" for state in (step.before, step.after))
+        return {"put": step.path, "before": before, "after": after}
     if isinstance(step, Folder):
         return {"folder": step.path}
-    back = [
-        {"argv": b.argv, "test": b.test, "text": b.text, "expected": b.expected, "lenient": b.lenient}
-        for b in step.back
-    ]
+    back = [asdict(one) for one in step.back]
     return {"run": step.argv, "back": back, "again": step.again, "lenient": step.lenient}
 
 
-def from_json(item: Mapping[str, Any]) -> Step:
-    """Read a step of the journal; raises KeyError, TypeError or ValueError on what is none."""
+def from_json(item: Mapping[str, Any], kept: Callable[[str], tuple[str, FileState]]) -> Step:
+    """
+    Read a step of the journal; `kept` finds the copy of that name: its path and the state.
+
+    Raises KeyError, TypeError or ValueError on what is no step.
+    """
     if "put" in item:
-        return Put(item["put"], _file(item["before"]), _file(item["after"]))
+        copy, before = kept(item["before"]) if item["before"] else ("", None)
+        return Put(item["put"], before, kept(item["after"])[1] if item["after"] else None, copy)
     if "folder" in item:
         return Folder(item["folder"])
-    back = tuple(Back(tuple(b["argv"]), tuple(b["test"]), b["text"], b["expected"], b["lenient"]) for b in item["back"])
-    return Run(tuple(item["run"]), back, tuple(item["again"]), item["lenient"])
-
-
-def _state(state: FileState | None) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    return {
-        "data": base64.b64encode(state.data).decode(),
-        "mode": state.mode,
-        "uid": state.uid,
-        "gid": state.gid,
-        "xattrs": {name: base64.b64encode(value).decode() for name, value in state.xattrs},
-        "mtime_ns": state.mtime_ns,
-    }
-
-
-def _file(item: Mapping[str, Any] | None) -> FileState | None:
-    if item is None:
-        return None
-    return FileState(
-        base64.b64decode(item["data"]),
-        item["mode"],
-        item["uid"],
-        item["gid"],
-        tuple((name, base64.b64decode(value)) for name, value in item["xattrs"].items()),
-        item["mtime_ns"],
+    back = tuple(
+        Back(tuple(one["argv"]), tuple(one["test"]), one["text"], one["expected"], one["lenient"])
+        for one in item["back"]
     )
+    return Run(tuple(item["run"]), back, tuple(item["again"]), item["lenient"])

@@ -8,17 +8,34 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from dockerdoctor.facts.changes import LOCK
-from dockerdoctor.facts.endpoint import ping_unix
+from dockerdoctor.facts.ping import ping_unix
 from dockerdoctor.fixes.journal import Ended, Entry, Journal, boot_id, open_entry
 from dockerdoctor.fixes.steps import Back, Folder, Put, Run, Step
-from dockerdoctor.fixes.transaction import PING_DEADLINE, PING_PAUSE, RESTART_TIMEOUT, Refused, StillSick
 from dockerdoctor.host import FileState, Host
 
 Observe = Callable[[str], None]
 LAST_WORDS = 300  # characters of what a command that failed has said
+LOG_LINES = 3  # of the daemon's own log, when it does not start
+# Stopping may take the containers' own stop timeouts (TimeoutStopSec is 90 s by default), starting as long again.
+COMMAND_TIMEOUT = 200.0  # seconds
+# A daemon that systemd calls ready answers at once; one that a script started needs a moment.
+PING_DEADLINE = 30.0
+PING_PAUSE = 0.2
 
 
-class StepFailed(Exception):  # noqa: N818 - it is an answer, not an error
+class Refused(Exception):  # noqa: N818 - it is an answer, not an error
+    """Nothing was changed, why, and how a person can do it."""
+
+    def __init__(self, reason: str, *manual: str) -> None:
+        super().__init__(reason)
+        self.reason, self.manual = reason, manual
+
+
+class StillSick(Exception):  # noqa: N818 - as above
+    """The change was made, and did not help."""
+
+
+class StepFailed(Exception):  # noqa: N818 - as above
     """A step could not be taken."""
 
 
@@ -37,15 +54,16 @@ class Treatment:
     check: str
     summary: str
     steps: tuple[Step, ...]
-    remains: tuple[str, ...] = ()  # for a person, afterwards
-    socket: str = ""  # of the engine, which must answer once it was started anew
+    socket: str = ""  # of the engine, which must answer before the proof begins; empty: it need not
 
 
-def carry_out(treatment: Treatment, host: Host, verify: Callable[[], None], observe: Observe = lambda _: None) -> str:
+def carry_out(
+    treatment: Treatment, host: Host, verify: Callable[[], None], observe: Observe = lambda _: None
+) -> Journal:
     """
     Take every step and verify; any way out but the last line puts everything back.
 
-    Returns the journal's id of it. Raises Refused (nothing was touched), Stranded, or, after putting back, whatever went wrong.
+    Returns the journal of it. Raises Refused (nothing was touched), Stranded, or, after putting back, whatever went wrong.
     """
     with ExitStack() as held, ExitStack() as undo:
         try:
@@ -60,7 +78,7 @@ def carry_out(treatment: Treatment, host: Host, verify: Callable[[], None], obse
             journal = open_entry(host, treatment.check, treatment.summary, treatment.steps)
         except OSError as no:
             raise Refused(f"nothing is changed without a journal of it: {no}") from no
-        progress = _Progress(treatment.steps)
+        progress = _Progress(journal.steps)
         undo.callback(_roll_back, progress, host, journal, observe)
         for number, step in enumerate(treatment.steps):
             journal.begin(number)
@@ -68,12 +86,12 @@ def carry_out(treatment: Treatment, host: Host, verify: Callable[[], None], obse
             observe(words(step))
             _take(step, host)
             journal.done(number)
-        if treatment.socket and any(isinstance(step, Run) and step.argv[0] == "systemctl" for step in treatment.steps):
+        if treatment.socket:
             _await_engine(host, treatment.socket)
         verify()
         journal.end(Ended.APPLIED)
         undo.pop_all()
-    return journal.id
+    return journal
 
 
 def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
@@ -93,7 +111,7 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
                 raise Refused(
                     f"{path} was changed by somebody else since", f"# see {path}, and the journal's {entry.id}"
                 )
-        journal = Journal(host, entry.id)
+        journal = Journal(host, entry.id, entry.steps)
         _put_back(steps, host, journal, observe, same_boot=entry.boot == boot_id(host))
         journal.end(Ended.UNDONE if entry.ended else Ended.ROLLED_BACK)
 
@@ -129,10 +147,14 @@ def _place(path: str, state: FileState | None, host: Host) -> None:
 
 
 def _run(argv: Sequence[str], host: Host, *, lenient: bool = False) -> None:
-    done = host.run(*argv, timeout=RESTART_TIMEOUT)
-    if not done.ok and not lenient:
-        said = (done.err.strip() or done.out.strip())[-LAST_WORDS:]
-        raise StepFailed(f"{shlex.join(argv)} failed with status {done.code}\n{said}".strip())
+    done = host.run(*argv, timeout=COMMAND_TIMEOUT)
+    if done.ok or lenient:
+        return
+    said = [(done.err.strip() or done.out.strip())[-LAST_WORDS:]]
+    if argv[0] in {"systemctl", "service"}:
+        unit = next((word for word in argv if word.startswith("docker")), "docker.service")
+        said.append(host.run("journalctl", "-u", unit, "-n", str(LOG_LINES), "-o", "cat", "--no-pager").out.strip())
+    raise StepFailed("\n".join(filter(None, (f"{shlex.join(argv)} failed with status {done.code}", *said))))
 
 
 def _await_engine(host: Host, socket: str) -> None:
@@ -207,14 +229,15 @@ def files(steps: Sequence[Step]) -> dict[str, list[FileState | None]]:
 
 
 def by_hand(steps: Sequence[Step]) -> Iterator[str]:
-    """Tell what putting back would have done, as commands; the bytes of files are in the journal."""
-    for step in reversed(steps):
-        if isinstance(step, Put):
-            yield f"# {step.path}: as it was{'' if step.before else ', not there'}"
-        elif isinstance(step, Folder):
-            yield shlex.join(("rmdir", step.path))
-        else:
-            yield from (shlex.join(back.argv) for back in step.back)
+    """Tell what putting back does, or would have done, as commands."""
+    first = {step.path: step for step in reversed(steps) if isinstance(step, Put)}
+    for path, step in first.items():
+        yield shlex.join(("cp", "-a", step.copy, path) if step.before else ("rm", "-f", path))
+    for one in reversed(steps):
+        if isinstance(one, Folder):
+            yield shlex.join(("rmdir", one.path))
+        elif isinstance(one, Run):
+            yield from (shlex.join(back.argv) for back in one.back)
     yield from (shlex.join(argv) for argv in _again(steps))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dockerdoctor.fixes import treatment
 from dockerdoctor.fixes.journal import Ended, Entry, entries, unfinished
-from dockerdoctor.fixes.transaction import Refused
+from dockerdoctor.fixes.treatment import Refused
 from dockerdoctor.host import Host
 
 # What can be taken back: it is there.

@@ -253,7 +253,8 @@ def _systemctl(one: Simple, desk: Desk) -> Iterator[Step]:
     if verb == "daemon-reload":
         yield Run(one.words, again=one.words)
     elif verb == "reset-failed":
-        yield Run(one.words, lenient=True)
+        # Again before the last restart, too: a start that failed counts against the start limit.
+        yield Run(one.words, again=one.words, lenient=True)
     elif verb == "reload":
         yield Run(one.words, again=one.words)
     elif verb in {"restart", "start"}:

@@ -110,6 +110,8 @@ def _outcome(verdict: Verdict, options: Options) -> Iterator[RenderableType]:
         yield Text(f"{verdict.path}: dns {', '.join(verdict.servers)}")
     if verdict.backup:
         yield Text(f"The file as it was: {verdict.backup}")
+    if verdict.journal:
+        yield Text(f"To take it back: doctor undo {verdict.journal}")
     for cause in verdict.causes.root_causes if verdict.causes else ():
         yield Text("")
         yield from root_cause(cause, verdict.causes, options)  # type: ignore[arg-type]  # there is one, or no cause
@@ -141,6 +143,7 @@ def render_json(verdict: Verdict, options: Options) -> str:  # noqa: ARG001 - on
         ],
         "impact": list(verdict.impact.words) if verdict.impact else [],
         "backup": verdict.backup,
+        "journal": verdict.journal,
         "next": list(verdict.next),
         "root_causes": [result(r) for r in verdict.causes.root_causes] if verdict.causes else [],
     }

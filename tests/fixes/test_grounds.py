@@ -12,7 +12,7 @@ from dockerdoctor.fixes.grounds import (
     refuse_flags,
     refuse_what_cannot_be_edited,
 )
-from dockerdoctor.fixes.transaction import Refused
+from dockerdoctor.fixes.treatment import Refused
 from dockerdoctor.host import Host
 from dockerdoctor.measure import FactsView
 

@@ -1,6 +1,7 @@
 """What each command comes to: files as they shall be, and what takes the rest back."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -165,7 +166,7 @@ def test_later_commands_see_earlier_ones(host):
 )  # fmt: skip
 def test_commands_and_what_takes_them_back(host, fix, run):
     assert understand([fix], host).steps == (run,)
-    assert from_json(to_json(run)) == run
+    assert from_json(to_json(run, None), None) == run
 
 
 @pytest.mark.parametrize(
@@ -210,5 +211,13 @@ def test_advice_before_a_command_is_gone_with_it(host):
 
 
 def test_files_survive_the_journal(host):
+    kept = {}
+
+    def keep(path, state):
+        name = f"{len(kept)}{path}"
+        kept[name] = ("/copy", state)
+        return name
+
     for step in understand([f"sed -i s/tru/true/ {FILE}", "rm /etc/docker/bytes", "mkdir -p /etc/x"], host).steps:
-        assert from_json(to_json(step)) == step
+        again = from_json(to_json(step, keep), kept.__getitem__)
+        assert replace(again, copy="") == step if isinstance(step, Put) else again == step
