@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from dockerdoctor.checks.dns_answers import (
     CONTAINER_DNS,
     NO_SERVER,
-    connected,
+    STOPPED,
     dark,
     given,
     matrix,
     outcome,
-    stopped,
     works,
 )
 from dockerdoctor.checks.dns_options import options, set_in_daemon
@@ -24,7 +23,7 @@ from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostDns, HostResolver, is_loopback
 from dockerdoctor.facts.engine import EngineInfo, Units
 from dockerdoctor.facts.firewall import Firewall, Moved
-from dockerdoctor.facts.inside import Inside, View
+from dockerdoctor.facts.inside import Exchange, Inside, View
 from dockerdoctor.facts.names_in_use import NamesInUse
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.host import DnsAnswer
@@ -72,7 +71,8 @@ def aaaa_silent(
     now = tuple(s for s in inside.bridge.nameservers if not is_loopback(s)) or servers
     first = now[0]
     asked = [v for v in inside.views if v.record(first, HUB, "AAAA")]
-    if not asked or not all(works(v.said(first, "udp")) for v in asked):
+    # The same name: a resolver without a way out is silent about what it does not know, whatever the type.
+    if not asked or not all(works(a for a in v.said(first, "udp") if a.name == HUB) for v in asked):
         return skipped(f"{first} did not answer for IPv4 addresses either")
     if not all(_unheard(v, first) for v in asked):
         return passed(f"{first} answers for A and AAAA records")
@@ -190,7 +190,7 @@ def _lost(inside: Inside) -> list[tuple[View, DnsAnswer]]:
 )
 def tcp_blocked(
     inside: Inside,
-    host: HostDns,
+    host: HostDns | None,
     routes: Routes,
     resolver: HostResolver | None,
     config: DaemonJson | None,
@@ -209,20 +209,23 @@ def tcp_blocked(
     servers, _ = given(config, resolver)
     if _lost(inside):
         return skipped("a name was lost by it: judged as that")
-    for server in dict.fromkeys((*(s for s in inside.bridge.nameservers if not is_loopback(s)), *servers)):
-        asked = [v for v in inside.views if v.said(server, "tcp") and works(v.said(server, "udp"))]
-        if (
-            not asked
-            or not connected(host.said(server, "tcp"))
-            or not all(stopped(v.said(server, "tcp")) for v in asked)
-        ):
+    for server in servers:
+        here = inside.host.exchange(server, 53)
+        asked = [v for v in inside.views if works(v.said(server, "udp"))]
+        doors = [e for v in asked if (e := v.exchange(server, 53))]
+        if not (here and here.ok and doors) or any(e.outcome not in STOPPED for e in doors):
             continue
         found = blockers(asked[0], server, ("tcp",), routes, firewall, networks, moved)
         return failed(
             f"{server} answers containers over UDP and not over TCP{named(found)}: names with long answers fail",
             *matrix(server, host, inside),
+            *(Evidence(f"TCP {e.target}, from the {p}", e.outcome) for p, e in _doors(inside, server)),
             *shown(found),
             cause="A firewall lets UDP to port 53 pass and not TCP, which answers of more than 512 bytes need.",
             fix=taken_away(found),
         )
     return passed("no nameserver is closed to containers over TCP alone")
+
+
+def _doors(inside: Inside, server: str) -> Iterator[tuple[str, Exchange]]:
+    yield from ((v.place, e) for v in (inside.host, *inside.views) if (e := v.exchange(server, 53)))

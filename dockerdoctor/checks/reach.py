@@ -60,6 +60,8 @@ def targets(view: View, inside: Inside, dns: HostDns | None, routes: Routes) -> 
             found.append(Target(ping.target, "icmp", 0, ping.outcome == "ok", ping.outcome))
     for exchange in view.exchanges:
         host, _, port = exchange.target.rpartition(":")
+        if port == "53":
+            continue  # a nameserver is judged by its answers
         here_too = inside.host.exchange(host, int(port))
         # A name may fail to resolve in there, which is another matter; one that hangs up was reached.
         if here_too and here_too.ok and is_address(host) and not is_loopback(host) and not routes.owns(host):

@@ -31,6 +31,7 @@ from dockerdoctor.measure import Unmeasured, probe
 from dockerdoctor.web import HUB
 
 HOST, BRIDGE, USER = PLACES = ("host", "default bridge", "user network")
+MAX_DOORS = 3  # as many nameservers as glibc asks
 GREETING = "GET / HTTP/1.0\r\n\r\n"
 
 
@@ -188,6 +189,8 @@ def questions_for(
         servers += resolver.for_containers
         if not resolver.for_containers and not (config and config.dns):
             servers += FALLBACK
+    # That TCP gets through shows better in a connection than in an answer, which may be late.
+    doors = tuple((s, 53, "", 0.0) for s in dict.fromkeys(servers) if not is_loopback(s))[:MAX_DOORS]
     servers += [s for c in running.all for s in (*c.servers, *c.own)] if running else []
     servers += records.servers if records else ()
     servers += builds
@@ -198,7 +201,7 @@ def questions_for(
         names=(HUB, *(wanted.names if wanted else ())),
         records=records.all if records else (),
         lookups=(HUB,),
-        exchanges=wanted.exchanges if wanted else (),
+        exchanges=(*(wanted.exchanges if wanted else ()), *doors),
         pings=tuple(pings),
     )
 

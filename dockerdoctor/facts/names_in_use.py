@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dockerdoctor.facts.containers import Container, Containers
+from dockerdoctor.facts.containers import Container, Containers, mask_env
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.engine import ask, table, texts
 from dockerdoctor.facts.wanted import host_name
 from dockerdoctor.host import Host
-from dockerdoctor.measure import probe
+from dockerdoctor.measure import Unmeasured, probe
 
 # Each is one question more to every nameserver.
 MAX_NAMES = 8
@@ -119,14 +122,29 @@ def concerned(container: Container) -> bool:
     return container.inspected and lives and not own
 
 
-@probe()
-def names_in_use(host: Host, containers: Containers) -> NamesInUse:  # noqa: ARG001 - as every probe
-    """Gather the names, those of running containers first."""
+def of_image(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: Container) -> frozenset[str]:
+    """What an image sets for all its containers, as "NAME=value": where it was made, mostly, and nobody's wish."""
+    image = container.details.image_id if container.details else ""
+    with contextlib.suppress(Unmeasured):
+        said = table(ask(host, endpoint, ping, f"/images/{image}/json")) if image else {}
+        pairs = (item.partition("=")[::2] for item in texts(table(said.get("Config")).get("Env")))
+        return frozenset(f"{name}={mask_env(name, value)}" for name, value in pairs)
+    return frozenset()
+
+
+@probe(deadline=3)
+def names_in_use(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, containers: Containers) -> NamesInUse:
+    """Gather the names, those of running containers first; images are looked at where their containers name any."""
     ordered = sorted(filter(concerned, containers.all), key=lambda c: not c.running)
     own = {word for c in containers.all for a in c.networks for word in (f"{c.name}.{a.network}", *a.aliases)}
     first: dict[str, Use] = {}
     for container in ordered:
-        for use in uses(container):
-            if use.name not in own:
+        wanted = [u for u in uses(container) if u.name not in own and u.name not in first]
+        given = of_image(host, endpoint, ping, container) if wanted else frozenset()
+        env = dict(container.env)
+        for use in wanted:
+            if f"{use.source}={env.get(use.source)}" not in given:
                 first.setdefault(use.name, use)
+        if len(first) >= MAX_NAMES:
+            break
     return NamesInUse(tuple(first.values())[:MAX_NAMES])

@@ -16,7 +16,7 @@ BASE = Container("1" * 64, "app", "x", "running", "Up", inspected=True, network_
 
 
 def found(**settings):
-    said = names_in_use.measure(Host("/nowhere", {}), Containers((replace(BASE, **settings),)))
+    said = names_in_use.measure(Host("/nowhere", {}), None, None, Containers((replace(BASE, **settings),)))
     return [(u.name, u.source) for u in said.all]
 
 
