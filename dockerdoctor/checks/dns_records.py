@@ -55,6 +55,10 @@ def aaaa_silent(
     inside: Inside,
     config: DaemonJson | None,
     resolver: HostResolver | None,
+    routes: Routes | None,
+    firewall: Firewall | None,
+    networks: Networks | None,
+    moved: Moved | None,
     units: Units | None,
     info: EngineInfo | None,
 ) -> Finding:
@@ -79,6 +83,7 @@ def aaaa_silent(
     waited = [x for v in asked for x in v.lookups]
     if any(x.seconds < KEPT_WAITING for x in waited):
         return passed(f"{first} is silent about AAAA records, and no program waits for it")
+    found = blockers(asked[0], first, ("udp",), routes, firewall, networks, moved) if routes else ()
     other = next((s for s in servers[1:] + _others(inside) if s != first and _answers_both(inside, s)), "")
     written = (
         set_in_daemon(config, "dns", [other], units)
@@ -89,17 +94,17 @@ def aaaa_silent(
         )
     )
     return failed(
-        f"{first} ({source}) answers containers for A records and not for AAAA; every look-up waits for it",
+        f"{first} ({source}) answers containers for A records and not for AAAA{named(found)}; every look-up waits for it",
         *(Evidence(f"A {HUB} @{first} udp, from the {v.place}", outcome(v.said(first, "udp"))) for v in asked),
         *(line for v in (inside.host, *asked) for line in shown_record(v.record(first, HUB, "AAAA"), v.place)),
         *(Evidence(f"getaddrinfo {HUB}, from the {v.place}", _took(v)) for v in asked),
+        *shown(found),
         cause="The server, or a firewall on the way to it, drops questions for IPv6 addresses instead of answering "
         "that there are none.",
-        fix=(
-            f"# have {first} answer AAAA questions, were it with “no such record”; until then:",
-            *written,
-        ),
-        impact=impact(info),
+        fix=taken_away(found)
+        if found
+        else (f"# have {first} answer AAAA questions, were it with “no such record”; until then:", *written),
+        impact="" if found else impact(info),
     )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dockerdoctor.facts.containers import Container, Containers, mask_env
+from dockerdoctor.facts.endings import LATELY
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import ask, table, texts
+from dockerdoctor.facts.listeners import seconds_since
 from dockerdoctor.facts.wanted import host_name
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
@@ -113,10 +115,11 @@ def uses(container: Container) -> Iterator[Use]:
                 yield Use(name, container.name, source)
 
 
-def concerned(container: Container) -> bool:
-    """Whether it looks names up where we can ask for it, and matters still: it runs, or failed."""
+def concerned(container: Container, now: float) -> bool:
+    """Whether it looks names up where we can ask for it, and matters still: it runs, or failed of late."""
     mode = container.network_mode
-    lives = container.state in {"running", "restarting"} or (container.state == "exited" and container.exit_code != 0)
+    failed = container.state == "exited" and container.exit_code != 0
+    lives = container.state in {"running", "restarting"} or (failed and seconds_since(container.finished, now) < LATELY)
     mounts = container.details.mounts if container.details else ()
     own = mode in OWN_RESOLVER or mode.startswith("container:") or any(m.destination in OWN_FILES for m in mounts)
     return container.inspected and lives and not own
@@ -135,7 +138,7 @@ def of_image(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: 
 @probe(deadline=3)
 def names_in_use(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, containers: Containers) -> NamesInUse:
     """Gather the names, those of running containers first; images are looked at where their containers name any."""
-    ordered = sorted(filter(concerned, containers.all), key=lambda c: not c.running)
+    ordered = sorted((c for c in containers.all if concerned(c, host.clock())), key=lambda c: not c.running)
     own = {word for c in containers.all for a in c.networks for word in (f"{c.name}.{a.network}", *a.aliases)}
     first: dict[str, Use] = {}
     for container in ordered:

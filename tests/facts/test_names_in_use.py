@@ -68,6 +68,16 @@ def found(**settings):
         ({"env": (("H", "git.corp.example"),), "network_mode": "host"}, []),
         ({"env": (("H", "git.corp.example"),), "state": "exited"}, []),
         ({"env": (("H", "git.corp.example"),), "state": "exited", "exit_code": 1}, [("git.corp.example", "H")]),
+        # Longer ago than anybody waits for it.
+        (
+            {
+                "env": (("H", "git.corp.example"),),
+                "state": "exited",
+                "exit_code": 1,
+                "finished": "2020-01-01T00:00:00Z",
+            },
+            [],
+        ),
     ],
 )
 def test_names_that_containers_want(settings, names):

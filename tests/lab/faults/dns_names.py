@@ -1,5 +1,7 @@
 """Faults that some names meet, and others do not."""
 
+import shlex
+
 from tests.lab.fault import Fault
 from tests.lab.faults.dns import DEAD, NAME, daemon_dns
 from tests.lab.machine import Machine
@@ -223,6 +225,37 @@ FAULTS = (
                 docker network create net
                 docker run -d --name app --network net -e GIT_HOST={GIT}:443 busybox sleep 1000"""),
         ),
+        verify_fix=True,
+    ),
+    Fault(
+        # The server does not speak TCP at all: the host cannot have the name either.
+        "dns-truncated-large-answer:server-without-tcp",
+        "dns.truncated",
+        lambda m: m.firewall("INPUT", "-i", m.slot.link, "-p", "tcp", "--dport", "53", "-j", "DROP"),
+        f"timeout -k 1 12 docker exec app python3 -c '{RESOLVE}' {BIG}",
+        setup=big_app,
+        machine=PYTHON,
+    ),
+    Fault(
+        # The host is well; its own firewall drops what containers ask.
+        "dns-aaaa-timeout:own-firewall",
+        "dns.aaaa-silent",
+        f"iptables -I FORWARD {shlex.join(AAAA)} -j DROP",
+        f"timeout -k 1 4 docker run --rm python:3.13-slim python3 -c '{RESOLVE}' {NAME}",
+        machine={**PYTHON, "dns": {NAME: "192.0.2.1"}},
+        verify_fix=True,
+    ),
+    Fault(
+        # The host completes names as containers do: its own pulls go to the stranger too.
+        "dns-search-wildcard:mirror-of-the-host",
+        "dns.search-wildcard",
+        "echo 'options ndots:3' >>/etc/resolv.conf; systemctl restart docker",
+        "docker pull redis:7-alpine && docker rmi redis:7-alpine",
+        machine={
+            **WILD,
+            "dns": {"wild.lab": STRANGER, "mirror.lab": "{gateway}"},
+            "daemon_json": {"registry-mirrors": ["http://mirror.lab:5000"]},
+        },
         verify_fix=True,
     ),
 )
