@@ -255,6 +255,13 @@ class Host:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def stat(self, path: str | Path) -> os.stat_result | None:
+        """Status of what a name leads to, links followed; None when there is nothing."""
+        try:
+            return self.path(path).stat()
+        except OSError:
+            return None
+
     def exists(self, path: str | Path) -> bool:
         """Whether a path, links followed, leads to something."""
         try:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 
 from dockerdoctor.examine import check, failed, passed, unknown
-from dockerdoctor.facts.storage import DiskUsage, Filesystem, Storage
+from dockerdoctor.facts.held import HeldFiles
+from dockerdoctor.facts.storage import LOW_BYTES_OF_LARGE, LOW_OF_LARGE, DiskUsage, Filesystem, Storage
 from dockerdoctor.model import Evidence, Finding, Severity
 
 # A small image is pulled compressed and then unpacked beside it: below this no pull and no build gets through.
 FULL = {"data root": 64 << 20, "containerd's root": 4 << 20, "exec root": 1 << 20, "temporary files": 1 << 20}
-# A build of an ordinary image needs about a gigabyte; small disks are small on purpose, and of large ones 5 % are plenty.
+# A build of an ordinary image needs about a gigabyte; small disks are small on purpose.
 LOW_BYTES, LOW_OF_SMALL = 1 << 30, 0.1
-LOW_OF_LARGE, LOW_BYTES_OF_LARGE = 0.05, 5 << 30
 # A container's layer and its files in the engine's store take some dozens of inodes; an image takes thousands.
 NO_INODES = 500
 PRUNE = "https://docs.docker.com/engine/manage-resources/pruning/"
@@ -33,34 +34,48 @@ def _seen(fs: Filesystem) -> Evidence:
     return Evidence(f"statvfs {where}", f"{size(fs.free)} of {size(fs.size)} free{inodes}")
 
 
+def enough(fs: Filesystem) -> float:
+    """How many bytes should be free, so that the next pull or build gets through."""
+    return max(min(LOW_BYTES, LOW_OF_SMALL * fs.size), min(LOW_OF_LARGE * fs.size, LOW_BYTES_OF_LARGE))
+
+
+def _named(found: Sequence[tuple[str, int]], least: int = 0) -> str:
+    """List names with their sizes, the first five."""
+    big = [f"{name} ({size(length)})" for name, length in found if length >= least]
+    return ", ".join([*big[:5], *([f"{len(big) - 5} more"] if big[5:] else [])])
+
+
 def _ways(usage: DiskUsage | None, *, inodes: bool = False) -> Iterator[str]:
-    """What frees space, the safest first, and only what frees something here."""
+    """What frees space, the safest first, and only what frees something here; what cannot be made again a person removes."""
     if usage is None or not usage.asked:
         yield "docker builder prune --force"
-        yield "docker image prune --force"
+        yield "# see what takes the space: docker system df --verbose; then: docker image prune"
     else:
         if usage.build_cache:
             yield f"# {size(usage.build_cache)} of build cache; builds make it again:"
-            yield "docker builder prune --force"
+            yield "docker builder prune --all --force"
         if usage.dangling_images or inodes:
             yield f"# {size(usage.dangling_images)} of images without a name that nothing uses:"
             yield "docker image prune --force"
-        if usage.stopped_containers or (inodes and usage.stopped_names):
-            names = ", ".join(usage.stopped_names[:5])
-            yield f"# {size(usage.stopped_containers)} written by stopped containers ({names}), which this removes:"
-            yield "docker container prune --force"
+        if stopped := [one for one in usage.stopped if one[1] or inodes]:
+            names = " ".join(shlex.quote(name) for name, _ in stopped[:5])
+            yield f"# stopped containers have written into themselves: {_named(stopped)}; if nobody needs it: docker rm {names}"
     for name, length in usage.running_writers if usage else ():
         yield f"# {name} runs and has written {size(length)} into itself: see `docker exec {name} du -x /`, or remove it"
     for path, length in usage.logs if usage else ():
-        yield f"# {size(length)} of one container's output; without max-size in log-opts it grows for ever:"
-        yield f"truncate --size 0 {path}"
+        yield (
+            f"# {size(length)} of one container's output, which grows for ever without max-size in log-opts; "
+            f"if nobody needs what it said: truncate --size 0 {shlex.quote(path)}"
+        )
     if usage and usage.unused_images > usage.dangling_images:
         yield f"# more, if you can pull them again: `docker image prune --all` frees {size(usage.unused_images)} of unused images"
-    if usage and usage.unused_volumes:
-        yield (
-            f"# volumes hold data: look at {', '.join(usage.volume_names[:5])} ({size(usage.unused_volumes)}) "
-            "before you remove one"
-        )
+    if usage and usage.volumes:
+        yield f"# volumes hold data; look at those that no container uses before you remove one: {_named(usage.volumes)}"
+
+
+def total(found: Iterable[tuple[str, int]]) -> int:
+    """Sum up sizes."""
+    return sum(length for _, length in found)
 
 
 def _takers(usage: DiskUsage | None) -> tuple[Evidence, ...]:
@@ -68,7 +83,7 @@ def _takers(usage: DiskUsage | None) -> tuple[Evidence, ...]:
         return ()
     said = (
         f"free to go: {size(usage.build_cache)} build cache, {size(usage.unused_images)} unused images, "
-        f"{size(usage.stopped_containers)} in stopped containers, {size(usage.unused_volumes)} in unused volumes"
+        f"{size(total(usage.stopped))} in stopped containers, {size(total(usage.volumes))} in unused volumes"
     )
     return (Evidence("GET /system/df", said), *(Evidence(path, size(length)) for path, length in usage.logs))
 
@@ -111,8 +126,9 @@ def read_only(storage: Storage) -> Finding:
     title="Docker has room to write",
     severity=Severity.ERROR,
     docs=PRUNE,
+    upstream=("storage.build-cache", "storage.held-files"),
 )
-def space(storage: Storage, usage: DiskUsage | None) -> Finding:
+def space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None) -> Finding:
     """
     Images, containers, volumes, logs and the build cache share the data root's filesystem.
 
@@ -138,7 +154,19 @@ def space(storage: Storage, usage: DiskUsage | None) -> Finding:
         *_takers(usage),
         cause=f"The filesystem on {worst.mount_point}, where Docker's {worst.purpose} lies, has no room left.",
         fix=fix or (f"# nothing of Docker's can be removed safely: make room on {worst.mount_point}, or enlarge it",),
+        because=_because(worst, usage, held),
     )
+
+
+def _because(fs: Filesystem, usage: DiskUsage | None, held: HeldFiles | None) -> tuple[str, ...]:
+    """What alone would leave room enough, if it went."""
+    if fs.purpose != "data root":
+        return ()
+    takes = {
+        "storage.build-cache": usage.build_cache if usage else 0,
+        "storage.held-files": sum(file.size for file in held.all) if held else 0,
+    }
+    return tuple(name for name, taken in takes.items() if taken and fs.free + taken >= enough(fs))
 
 
 def _made_full(fs: Filesystem) -> bool:
@@ -184,9 +212,9 @@ def inodes(storage: Storage, usage: DiskUsage | None) -> Finding:
     severity=Severity.WARNING,
     docs=PRUNE,
     # Full is low too.
-    upstream=("storage.space",),
+    upstream=("storage.space", "storage.build-cache", "storage.held-files"),
 )
-def low_space(storage: Storage, usage: DiskUsage | None) -> Finding:
+def low_space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None) -> Finding:
     """
     The next pull or build may fill it.
 
@@ -196,9 +224,7 @@ def low_space(storage: Storage, usage: DiskUsage | None) -> Finding:
     fs = storage.data_root
     if fs.problem:
         return unknown(f"{fs.path}: {fs.problem}")
-    enough = max(min(LOW_BYTES, LOW_OF_SMALL * fs.size), min(LOW_OF_LARGE * fs.size, LOW_BYTES_OF_LARGE))
-    low = fs.free < enough
-    if not low or _made_full(fs):
+    if fs.free >= enough(fs) or _made_full(fs):
         return passed(f"{size(fs.free)} of {size(fs.size)} free", _seen(fs))
     return failed(
         f"{fs.path}: only {size(fs.free)} of {size(fs.size)} free",
@@ -206,4 +232,5 @@ def low_space(storage: Storage, usage: DiskUsage | None) -> Finding:
         *_takers(usage),
         cause=f"The filesystem on {fs.mount_point} is nearly full.",
         fix=tuple(_ways(usage)),
+        because=("storage.space",) if fs.free < FULL[fs.purpose] else _because(fs, usage, held),
     )

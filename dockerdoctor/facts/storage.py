@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ CONTAINERD_ROOT = "/var/lib/containerd"
 # Below this the engine's usage is asked for: it walks every layer, which takes seconds on a busy host.
 SHORT_BYTES = 2 << 30
 SHORT_INODES = 20_000
+# Of a large disk 5 % are plenty.
+LOW_OF_LARGE, LOW_BYTES_OF_LARGE = 0.05, 5 << 30
 DF_TIMEOUT = 5.0
 # A log or a container below this is not worth looking at.
 BIG = 10 << 20
@@ -46,7 +49,8 @@ class Filesystem:
     @property
     def short(self) -> bool:
         """Whether it is worth knowing what fills it."""
-        return bool(self.size) and (self.free < SHORT_BYTES or (self.inodes > 0 and self.inodes_free < SHORT_INODES))
+        low = self.free < max(SHORT_BYTES, min(LOW_OF_LARGE * self.size, LOW_BYTES_OF_LARGE))
+        return bool(self.size) and (low or (self.inodes > 0 and self.inodes_free < SHORT_INODES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,9 @@ class DiskUsage:
     build_cache: int = 0  # not in use
     dangling_images: int = 0  # bytes of layers that only untagged, unused images hold
     unused_images: int = 0  # of all images that no container uses, the untagged included
-    stopped_containers: int = 0
-    stopped_names: tuple[str, ...] = ()
+    stopped: tuple[tuple[str, int], ...] = ()  # (container, bytes it wrote into itself), the biggest first
     running_writers: tuple[tuple[str, int], ...] = ()  # (container, bytes it wrote into itself), the biggest first
-    unused_volumes: int = 0
-    volume_names: tuple[str, ...] = ()
+    volumes: tuple[tuple[str, int], ...] = ()  # that no container uses: (name, bytes), the biggest first
     logs: tuple[tuple[str, int], ...] = ()  # (path, bytes), the biggest first; root only
 
 
@@ -222,25 +224,26 @@ def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskU
     stopped = [c for c in rows("Containers") if c.get("State") not in {"running", "paused", "restarting"}]
     volumes = [v for v in rows("Volumes") if not number(v.get("UsageData") or {}, "RefCount")]
 
+    def written(container: dict[str, Any]) -> tuple[str, int]:
+        return name(container), number(container, "SizeRw")
+
+    def biggest(found: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+        return tuple(sorted(found, key=lambda one: -one[1]))
+
     def name(container: dict[str, Any]) -> str:
         return str((container.get("Names") or ["/?"])[0]).lstrip("/")
-
-    writers = [
-        (name(c), number(c, "SizeRw")) for c in rows("Containers") if c not in stopped and number(c, "SizeRw") >= BIG
-    ]
 
     def own(image: dict[str, Any]) -> int:
         return max(0, number(image, "Size") - number(image, "SharedSize"))
 
+    running = biggest(written(c) for c in rows("Containers") if c not in stopped)
     return DiskUsage(
         asked=True,
         build_cache=sum(number(b, "Size") for b in rows("BuildCache") if not b.get("InUse") and not b.get("Shared")),
         dangling_images=sum(map(own, dangling)),
         unused_images=sum(map(own, unused)),
-        stopped_containers=sum(number(c, "SizeRw") for c in stopped),
-        stopped_names=tuple(name(c) for c in sorted(stopped, key=lambda c: -number(c, "SizeRw"))),
-        running_writers=tuple(sorted(writers, key=lambda w: -w[1])[:3]),
-        unused_volumes=sum(number(v.get("UsageData") or {}, "Size") for v in volumes),
-        volume_names=tuple(str(v.get("Name")) for v in volumes),
+        stopped=biggest(map(written, stopped)),
+        running_writers=tuple(w for w in running if w[1] >= BIG)[:3],
+        volumes=biggest((str(v.get("Name")), number(v.get("UsageData") or {}, "Size")) for v in volumes),
         logs=logs,
     )

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from dockerdoctor.checks.storage import inodes, low_space, read_only, size, space
+from dockerdoctor.checks.storage_takers import build_cache, held_files
 from dockerdoctor.checks.storage_use import d_type, driver, logs
 from dockerdoctor.facts.container_details import Details
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.held import HeldFile, HeldFiles
 from dockerdoctor.facts.storage import DiskUsage, EntryTypes, Filesystem, Logs, Storage
 from dockerdoctor.model import Status
 from tests.checks.test_registry import info
@@ -55,39 +57,88 @@ def disks(*more, **changes):
     ],
 )
 def test_verdict(check, storage, status, words):
-    said = check.decide(storage) if check is read_only else check.decide(storage, None)
+    missing = {read_only.id: 0, inodes.id: 1}.get(check.id, 2)
+    said = check.decide(storage, *[None] * missing)
     assert said.status is status
     assert words in said.summary
 
 
-def test_the_safest_comes_first_and_volumes_are_never_touched():
+def test_the_safest_comes_first_and_what_cannot_be_made_again_is_a_person_s_to_remove():
     usage = DiskUsage(
         asked=True,
         build_cache=5 * MB,
         dangling_images=1,
         unused_images=2 * GB,
-        stopped_containers=7 * MB,
-        stopped_names=("old",),
-        unused_volumes=9 * GB,
-        volume_names=("data",),
+        stopped=(("old", 7 * MB), ("older", 1 * MB), ("empty", 0)),
+        volumes=(("data", 9 * GB),),
         logs=(("/var/lib/docker/containers/x/x-json.log", 3 * GB),),
     )
-    fix = space.decide(disks(free=0), usage).fix
+    fix = space.decide(disks(free=0), usage, None).fix
     commands = [line for line in fix if not line.startswith("#")]
-    assert commands == [
-        "docker builder prune --force",
-        "docker image prune --force",
-        "docker container prune --force",
-        "truncate --size 0 /var/lib/docker/containers/x/x-json.log",
-    ]
-    assert any("old" in line for line in fix)
-    assert any("volumes hold data" in line for line in fix)
+    assert commands == ["docker builder prune --all --force", "docker image prune --force"]
+    assert any(line.endswith("old (7 MB), older (1 MB); if nobody needs it: docker rm old older") for line in fix)
+    assert any(
+        line.startswith("# 3 GB") and line.endswith("truncate --size 0 /var/lib/docker/containers/x/x-json.log")
+        for line in fix
+    )
+    assert any("volumes hold data" in line and "data (9 GB)" in line for line in fix)
 
 
 def test_what_frees_nothing_is_not_offered():
-    said = space.decide(disks(free=0), DiskUsage(asked=True, stopped_containers=1, stopped_names=("a",)))
-    assert "docker builder prune --force" not in said.fix
-    assert space.decide(disks(free=0), DiskUsage(asked=True)).fix[0].startswith("# nothing of Docker's")
+    said = space.decide(disks(free=0), DiskUsage(asked=True, stopped=(("a", 1),)), None)
+    assert not [line for line in said.fix if "prune" in line]
+    assert space.decide(disks(free=0), DiskUsage(asked=True), None).fix[0].startswith("# nothing of Docker's")
+
+
+CACHED = DiskUsage(asked=True, build_cache=40 * GB)
+HELD = HeldFiles((HeldFile(7, "dockerd", "/var/lib/docker/containers/x/x-json.log", 40 * GB, "w" * 64),))
+
+
+@pytest.mark.parametrize(
+    ("free", "usage", "held", "because"),
+    [
+        (0, CACHED, None, ("storage.build-cache",)),
+        (0, None, HELD, ("storage.held-files",)),
+        (0, CACHED, HELD, ("storage.build-cache", "storage.held-files")),
+        # Were it gone, there would still be too little.
+        (0, DiskUsage(asked=True, build_cache=3 * GB), None, ()),
+        (0, None, None, ()),
+    ],
+)
+def test_what_alone_fills_it_explains_that_it_is_full(free, usage, held, because):
+    assert space.decide(disks(free=free), usage, held).because == because
+    assert low_space.decide(disks(free=free), usage, held).because == ("storage.space",)
+    assert low_space.decide(disks(free=free + GB), usage, held).because == because
+    # What fills the data root's disk does not fill another.
+    other = space.decide(disks(replace(RUN, free=0)), usage, held)
+    assert other.because == ()
+
+
+@pytest.mark.parametrize(
+    ("free", "usage", "status"),
+    [
+        (50 * GB, CACHED, SKIP),
+        (GB, DiskUsage(), SKIP),
+        (GB, CACHED, FAIL),
+        (GB, DiskUsage(asked=True, build_cache=5 * GB), PASS),
+        (GB, replace(CACHED, unused_images=60 * GB), PASS),
+        (GB, replace(CACHED, volumes=(("data", 60 * GB),)), PASS),
+    ],
+)
+def test_build_cache(free, usage, status):
+    assert build_cache.decide(disks(free=free), usage).status is status
+
+
+def test_held_files():
+    web = Containers((Container("w" * 64, "web", "busybox", "running", "Up"),))
+    assert held_files.decide(disks(), HELD, web).status is SKIP
+    assert held_files.decide(disks(free=0), HeldFiles(), web).status is PASS
+    said = held_files.decide(disks(free=0), HELD, web)
+    assert (said.status, said.fix) == (FAIL, ("docker restart web",))
+    assert "dockerd (for the container web)" in said.summary
+    assert held_files.decide(disks(free=0), HELD, None).fix == ("docker restart wwwwwwwwwwww",)
+    other = held_files.decide(disks(free=0), HeldFiles((replace(HELD.all[0], container="", program="rsyslogd"),)), None)
+    assert other.fix[0].startswith("# restart rsyslogd")
 
 
 def test_size():

@@ -59,9 +59,9 @@ def test_usage():
         }
     )
     assert (said.dangling_images, said.unused_images, said.build_cache) == (37, 87, 11)
-    assert (said.stopped_containers, said.stopped_names) == (9, ("old", "new"))
+    assert said.stopped == (("old", 9), ("new", 0))
     assert said.running_writers == (("web", 50 << 20),)
-    assert (said.unused_volumes, said.volume_names) == (5, ("a",))
+    assert said.volumes == (("a", 5),)
 
 
 def test_nonsense_is_nothing():

@@ -18,6 +18,7 @@ ADDRESS, PORT, UPSTREAM = sys.argv[1:4]
 WAYS = json.loads(sys.argv[4])
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+LISTS: dict[str, bytes] = {}  # those made so far, by their digest
 PASSED_ON = ("Content-Type", "Docker-Content-Digest", "Etag")
 
 
@@ -42,6 +43,8 @@ class Front(http.server.BaseHTTPRequestHandler):
             self.say(WAYS["blob_status"], b"<html>Blocked</html>", {"Content-Type": "text/html"})
         elif "/blobs/" in self.path and WAYS.get("blobs"):
             self.say(307, b"", {"Location": WAYS["blobs"] + self.path})
+        elif self.path.rpartition("/")[2] in LISTS:
+            self.say(200, LISTS[self.path.rpartition("/")[2]], {"Content-Type": LIST})
         elif "/manifests/" in self.path and "sha256:" not in self.path and WAYS.get("platforms"):
             self.say(200, self.listed(), {"Content-Type": LIST})
         else:
@@ -67,7 +70,9 @@ class Front(http.server.BaseHTTPRequestHandler):
             dict(zip(("os", "architecture", "variant"), p.split("/"), strict=False)) for p in WAYS["platforms"]
         ]
         manifests = [{**image, "platform": platform} for platform in platforms]
-        return json.dumps({"schemaVersion": 2, "mediaType": LIST, "manifests": manifests}).encode()
+        said = json.dumps({"schemaVersion": 2, "mediaType": LIST, "manifests": manifests}).encode()
+        LISTS[f"sha256:{hashlib.sha256(said).hexdigest()}"] = said
+        return said
 
     def upstream(self, accept: str = "") -> tuple[int, bytes, dict[str, str]]:
         """Ask the registry behind."""

@@ -107,7 +107,8 @@ FAULTS = (
         setup=SMALL.format(options=""),
         inject="docker run --name hog busybox dd if=/dev/zero of=/file bs=1M count=292",
         broken=WRITES,
-        verify_fix=True,
+        # Nobody but a person removes what a container has written.
+        cure="docker rm hog",
     ),
     Fault(
         "disk-full-data-root:log",
@@ -118,7 +119,62 @@ FAULTS = (
             while [ $(df --output=avail /srv/docker | tail -1) -gt 8192 ]; do sleep 0.5; done
             docker stop -t0 chatty""",
         broken=WRITES,
+        cure=f"truncate --size 0 {LOG}",
+    ),
+    Fault(
+        "disk-build-cache",
+        "storage.build-cache",
+        setup=SMALL.format(options=""),
+        inject=r"""
+            mkdir /srv/b
+            printf 'FROM busybox\nRUN dd if=/dev/zero of=/a bs=1M count=140\nRUN dd if=/dev/zero of=/b bs=1M count=140\n' > /srv/b/Dockerfile
+            tar -C /srv/b -cf /srv/b/context.tar Dockerfile
+            systemd-run --quiet --unit=contexts --working-directory=/srv/b python3 -m http.server --bind 127.0.0.1 8000
+            curl -s --retry 9 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/ >/dev/null
+            # What `docker build` with BuildKit asks for, without its client, which newer engines' packages lack.
+            curl -s -X POST --unix-socket /var/run/docker.sock \
+                'http://docker/build?version=2&t=big&remote=http://127.0.0.1:8000/context.tar' >/dev/null
+            docker rmi big""",
+        broken=WRITES,
+        severity="warning",
         verify_fix=True,
+    ),
+    Fault(
+        "disk-deleted-open-files",
+        "storage.held-files",
+        setup=SMALL.format(options=""),
+        inject="""
+            docker run -d --name chatty busybox sh -c '[ -e /said ] || { : > /said; yes "$(printf %01000d 0)"; }; sleep 1000'
+            while [ $(df --output=avail /srv/docker | tail -1) -gt 8192 ]; do sleep 0.5; done
+            docker exec chatty killall yes
+            rm $(docker inspect -f '{{.LogPath}}' chatty)""",
+        broken=WRITES,
+        severity="warning",
+        verify_fix=True,
+    ),
+    Fault(
+        "disk-deleted-open-files:of-a-container",
+        "storage.held-files",
+        setup=SMALL.format(options=""),
+        inject="""
+            docker run -d --name app busybox sh -c \
+                '[ -e /done ] || { exec 3> /big; dd if=/dev/zero bs=1M count=285 >&3; rm /big; : > /done; }; sleep 1000'
+            until docker exec app test -e /done; do sleep 0.2; done""",
+        broken=WRITES,
+        severity="warning",
+        verify_fix=True,
+    ),
+    Fault(
+        "disk-deleted-open-files:of-the-host",
+        "storage.held-files",
+        setup=SMALL.format(options=""),
+        inject="""
+            systemd-run --quiet --unit=collector sh -c \
+                'exec 3> /srv/docker/big; dd if=/dev/zero bs=1M count=285 >&3; rm /srv/docker/big; sleep 1000'
+            while [ -e /srv/docker/big -o $(df --output=avail /srv/docker | tail -1) -gt 20000 ]; do sleep 0.2; done""",
+        broken=WRITES,
+        severity="warning",
+        cure="systemctl stop collector",
     ),
     Fault(
         "disk-inodes-exhausted",
@@ -131,7 +187,7 @@ FAULTS = (
             docker exec hog sh -c "for n in \$(seq $many); do : > /\$n; done"
             docker stop -t0 hog""",
         broken="timeout 20 docker run --rm busybox true",
-        verify_fix=True,
+        cure="docker rm hog",
     ),
     Fault(
         "disk-data-root-readonly",
