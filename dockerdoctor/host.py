@@ -273,6 +273,14 @@ class Host:
         """Whether this user may look for files in a folder."""
         return os.access(self.path(path), os.X_OK)
 
+    def readable(self, path: str | Path) -> bool:
+        """Whether this user may read a file, links not followed: what a link leads to is not looked at."""
+        return self.path(path).is_symlink() or os.access(self.path(path), os.R_OK)
+
+    def executable(self, path: str | Path) -> bool:
+        """Whether this user may run a file."""
+        return os.access(self.path(path), os.X_OK)
+
     def has_acl(self, path: str | Path) -> bool:
         """Whether more than its mode decides who may use a file (acl(5))."""
         try:
@@ -323,6 +331,13 @@ class Host:
                 found.add(ctypes.string_at(entry + type_at, 1)[0])
         libc.closedir(folder)
         return frozenset(found)
+
+    def scan(self, path: str | Path) -> Iterator[tuple[str, bool, int]]:
+        """The name of each thing in a folder, whether it is a folder itself, and its size; raises OSError."""
+        with os.scandir(self.path(path)) as entries:
+            for entry in entries:
+                folder = entry.is_dir(follow_symlinks=False)
+                yield entry.name, folder, 0 if folder else entry.stat(follow_symlinks=False).st_size
 
     def statvfs(self, path: str | Path) -> os.statvfs_result:
         """Space and inodes of the filesystem behind a path; raises OSError."""

@@ -95,17 +95,34 @@ def tls_failure(no: ssl.SSLError) -> str:
 
 def untrusting(own: tuple[str, str] = ("", "")) -> ssl.SSLContext:
     """Look at no certificate, and show our `own`: the files of a certificate and a key."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _bare()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     _show(context, own)
     return context
 
 
+def _bare() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # As Go: distributions have OpenSSL refuse keys of 1024 bits, even for ourselves (SECLEVEL of ciphers(1)).
+    context.set_ciphers("DEFAULT:@SECLEVEL=1")
+    return context
+
+
+def try_to_show(own: tuple[str, str]) -> None:
+    """Find out whether a certificate and its key are of use; raises SSLError or OSError."""
+    _load(_bare(), own)
+
+
+def _load(context: ssl.SSLContext, own: tuple[str, str]) -> None:
+    # Without a password given, OpenSSL would ask the terminal for one.
+    context.load_cert_chain(*own, password="")
+
+
 def _show(context: ssl.SSLContext, own: tuple[str, str]) -> None:
     if all(own):
-        with contextlib.suppress(OSError, ssl.SSLError):
-            context.load_cert_chain(*own)
+        with contextlib.suppress(OSError):  # an SSLError is one
+            _load(context, own)
 
 
 def trust_store(bundle: str = "", more: Iterable[str] = (), own: tuple[str, str] = ("", "")) -> ssl.SSLContext:
@@ -114,7 +131,7 @@ def trust_store(bundle: str = "", more: Iterable[str] = (), own: tuple[str, str]
 
     `own` are the files of a certificate and a key for ourselves.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _bare()
     # As Go since 1.15: a name in the subject alone counts for nothing.
     with contextlib.suppress(AttributeError):
         context.hostname_checks_common_name = False

@@ -4,6 +4,7 @@ from types import ModuleType
 
 from dockerdoctor.checks import (
     addresses,
+    build,
     cgroups,
     chains,
     changes,
@@ -36,6 +37,7 @@ from dockerdoctor.checks import (
     mounted_sockets,
     neighbours,
     network,
+    plugins,
     ports,
     prerequisites,
     proxy_answers,
@@ -45,6 +47,7 @@ from dockerdoctor.checks import (
     proxy_units,
     proxy_values,
     publishing,
+    python_clients,
     reach,
     redis,
     registry,
@@ -122,6 +125,9 @@ AREAS: tuple[ModuleType, ...] = (
     ended,
     running,
     mounted_sockets,
+    plugins,
+    build,
+    python_clients,
     redis,
 )
 

@@ -7,7 +7,7 @@ from shlex import quote
 from dockerdoctor.checks.endpoint import exported
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.caller import Caller
-from dockerdoctor.facts.client_tls import EngineTls, TlsFiles
+from dockerdoctor.facts.client_tls import NOT_ITS_KEY, EngineTls, TlsFiles
 from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, Exports
 from dockerdoctor.facts.ping import PLAIN, OtherEngines
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -71,7 +71,9 @@ def _mend(path: str, why: str, files: TlsFiles, caller: Caller | None, unset: tu
     if why == "Permission denied":
         user = quote(caller.user) if caller else "$(id -un)"
         return (f"chown {user} {folder}/*.pem",)
-    if "key of cert.pem" in why:
+    if "passphrase" in why:
+        return (f"openssl pkey -in {quote(path)} -out {folder}/unlocked.pem", f"mv {folder}/unlocked.pem {quote(path)}")
+    if why == NOT_ITS_KEY:
         return (
             f"openssl x509 -noout -pubkey -in {folder}/cert.pem",
             f"openssl pkey -pubout -in {folder}/key.pem",
@@ -225,6 +227,12 @@ def _wrong(endpoint: ChosenEndpoint, shown: EngineTls, files: TlsFiles) -> tuple
                 ),
                 f"# or have one made whose subjectAltName has {name}, and start dockerd again on its host",
             ),
+        )
+    if code == 26:
+        return (
+            "is not made for servers",
+            "What it may be used for (extendedKeyUsage) does not have serverAuth.",
+            (f"# on the engine's host: have a certificate with extendedKeyUsage = serverAuth made for {name}", again),
         )
     signer = (shown.chain[-1].issuer if shown.chain else "") or "an authority"
     held = f"holds {files.ca.subject}" if files.ca else "is not there, and this host's own authorities do not know it"

@@ -22,9 +22,11 @@ from dockerdoctor.tls import (
     chain_of,
     handshake,
     trust_store,
+    try_to_show,
     untrusting,
 )
 
+NOT_ITS_KEY = "is not the key of cert.pem beside it"
 # For one of the conversations below.
 PATIENCE = 1.0
 # OpenSSL's codes for "not yet valid" and "expired".
@@ -73,12 +75,14 @@ def tls_files(host: Host, endpoint: ChosenEndpoint) -> TlsFiles:
     try:
         own = _certificate(host, f"{folder}/cert.pem")
         host.read_bytes(f"{folder}/key.pem", 1)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(*_pair(host, folder))
+        try_to_show(_pair(host, folder))
     except _Unusable as no:
         return TlsFiles(folder, str(no), ca)
     except ssl.SSLError as no:
-        mismatch = no.reason == "KEY_VALUES_MISMATCH"
-        why = "is not the key of cert.pem beside it" if mismatch else "holds no private key that can be read"
+        mismatch, locked = no.reason == "KEY_VALUES_MISMATCH", "ENCRYPTED" in host.text(f"{folder}/key.pem")
+        why = "holds no private key that can be read"
+        if locked or mismatch:
+            why = "is locked with a passphrase, which the client cannot ask for" if locked else NOT_ITS_KEY
         return TlsFiles(folder, f"{folder}/key.pem: {why}", ca, own)
     except OSError as no:
         return TlsFiles(folder, f"{folder}/key.pem: {no.strerror or failure_name(no)}", ca, own)

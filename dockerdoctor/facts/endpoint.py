@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 import stat as stat_
 from collections.abc import Iterable
@@ -41,6 +42,8 @@ class ClientConfig:
     cred_helpers: tuple[tuple[str, str], ...] = ()  # (registry, helper)
     auths: tuple[str, ...] = ()  # registries only
     proxies: tuple[tuple[str, str, str], ...] = ()  # ("default" or an engine's URL, "httpProxy", URL without password)
+    builder: str = ""  # the plugin that `docker build` is made to be, by `docker buildx install`
+    plugin_folders: tuple[str, ...] = ()  # where to look for plugins first
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class DaemonPing:
     api_version: str = ""  # the newest the engine speaks
     server: str = ""  # "Docker/20.10.24 (linux)"
     seconds: float = 0.0
+    builder: str = ""  # "2" where the engine would rather build with BuildKit
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class SocketAccess:
 
 
 def _client_config(host: Host) -> tuple[str, dict[str, object], str, bool]:
-    folder = host.env.get("DOCKER_CONFIG") or f"{host.home}/.docker"
+    folder = posixpath.join(host.cwd, host.env.get("DOCKER_CONFIG") or f"{host.home}/.docker")
     path = f"{folder}/config.json"
     try:
         text = host.read(path)
@@ -243,6 +247,7 @@ def client_config(host: Host) -> ClientConfig:
         if isinstance(entries, dict)
         for key, value in entries.items()
     )
+    extra = data.get("cliPluginsExtraDirs")
     return ClientConfig(
         path,
         exists,
@@ -252,6 +257,8 @@ def client_config(host: Host) -> ClientConfig:
         tuple((registry, str(helper)) for registry, helper in table("credHelpers").items()),
         tuple(table("auths")),
         proxies,
+        str(table("aliases").get("builder") or ""),
+        tuple(str(folder) for folder in extra) if isinstance(extra, list) else (),
     )
 
 
@@ -259,7 +266,7 @@ def client_config(host: Host) -> ClientConfig:
 def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> ChosenEndpoint:
     """Follow the client's own order; an exported DOCKER_HOST overrides the active context (docker/cli, context docs)."""
     asked = next((name for name in ("DOCKER_TLS_VERIFY", "DOCKER_TLS") if host.env.get(name)), "")
-    folder = host.env.get("DOCKER_CERT_PATH") or config.path.rpartition("/")[0]
+    folder = posixpath.join(host.cwd, host.env.get("DOCKER_CERT_PATH") or config.path.rpartition("/")[0])
     tls = Tls(bool(asked), folder if asked else "", verify=asked != "DOCKER_TLS")
     if settings.host:
         # Ours, and not the docker command's.
@@ -317,7 +324,7 @@ def _normal(given: str, source: str, tls: Tls) -> ChosenEndpoint:
     elif scheme == "unix" and rest.endswith("/"):
         problem = f"unable to use {url!r}: it ends in a slash, as a folder's path does"
     # On a Unix socket nothing is encrypted, and yet the client wants its files (docker/cli, context/docker/load.go).
-    chosen = ChosenEndpoint(url, source, problem, tls.asked and scheme != "unix", tls.folder, tls.verify)
+    chosen = ChosenEndpoint(url, source, problem, tls.asked and scheme == "tcp", tls.folder, tls.verify)
     if not problem and scheme == "tcp" and not chosen.address[1]:
         return replace(chosen, problem=f"unable to parse {url!r}: the port is no number from 1 to 65535")
     return chosen

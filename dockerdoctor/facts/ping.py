@@ -51,7 +51,16 @@ def _judge_ping(status: int, headers: dict[str, str], body: bytes, seconds: floa
     answered = status == http.client.OK and bool(re.fullmatch(r"\d+\.\d+", api))
     said = body[:200].decode("utf-8", "backslashreplace").strip()
     outcome = "ok" if answered else f"HTTP {status}, API-Version {api[:20]!r}: {said!r}"
-    return DaemonPing("ok", answered, status, outcome, api, headers.get("server", ""), round(seconds, 3))
+    return DaemonPing(
+        "ok",
+        answered,
+        status,
+        outcome,
+        api,
+        headers.get("server", ""),
+        round(seconds, 3),
+        headers.get("builder-version", ""),
+    )
 
 
 # Twice the ping's own timeout: connecting to a full backlog may take as long as the answer.

@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from dockerdoctor.facts import (
+    build,
     builds,
     caller,
     cgroups,
@@ -32,9 +33,11 @@ from dockerdoctor.facts import (
     names_in_use,
     namespaces,
     ping,
+    plugins,
     proxy_detours,
     proxy_trying,
     pulls,
+    python_clients,
     records,
     redis,
     registry_asking,
@@ -56,6 +59,9 @@ AREAS: tuple[ModuleType, ...] = (
     client_tls,
     ping,
     engine,
+    python_clients,
+    plugins,
+    build,
     log,
     daemon_json,
     startup,

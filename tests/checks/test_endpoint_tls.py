@@ -69,6 +69,7 @@ def test_tls(chosen, ping, others, status, says):
         (ALONE, TlsFiles("/x", "/x/ca.pem: No such file or directory"), ANOTHER, FAIL, "unset DOCKER_TLS_VERIFY"),
         (FAR, TlsFiles("/x", "/x/ca.pem: No such file or directory"), ANOTHER, FAIL, "ls -l /x"),
         (FAR, TlsFiles("/x", "/x/ca.pem: Permission denied"), NOBODY, FAIL, "chown ann /x/*.pem"),
+        (FAR, TlsFiles("/x", "/x/key.pem: is locked with a passphrase"), NOBODY, FAIL, "openssl pkey -in /x/key.pem"),
         (FAR, TlsFiles("/x", "/x/key.pem: is not the key of cert.pem beside it"), NOBODY, FAIL, "openssl pkey"),
     ],
 )
@@ -95,6 +96,7 @@ def test_files(chosen, files, others, status, fix):
         (EngineTls("x509: not yet", NOW, 9, (LEAF,), clock_off=-86400), FILES, FAIL, "by this host's clock"),
         (EngineTls("x509: mismatch", NOW, 64, (LEAF,)), FILES, FAIL, "is not for 10.0.0.9"),
         (EngineTls("x509: mismatch", NOW, 64, (replace(LEAF, names=()),)), FILES, FAIL, "is not for 10.0.0.9"),
+        (EngineTls("x509: purpose", NOW, 26, (LEAF,)), FILES, FAIL, "not made for servers"),
         (EngineTls("x509: unable", NOW, 20, (LEAF,)), FILES, FAIL, "signed by CN=lab CA"),
         (EngineTls("x509: self-signed", NOW, 18), replace(FILES, ca=None), FAIL, "which the client does not trust"),
     ],

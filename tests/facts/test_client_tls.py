@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from functools import partial
 
 import pytest
 
@@ -34,6 +35,22 @@ def pki(tmp_path_factory):
     make(folder, "engine", "engine", "subjectAltName=IP:127.0.0.1")
     make(folder, "named", "named", "subjectAltName=DNS:engine.corp")
     make(folder, "ann", "ann")
+    openssl = partial(subprocess.run, check=True, capture_output=True)
+    openssl(
+        [
+            "openssl",
+            "pkey",
+            "-in",
+            f"{folder}/ann-key.pem",
+            "-aes128",
+            "-passout",
+            "pass:x",
+            "-out",
+            f"{folder}/locked-key.pem",
+        ]
+    )
+    openssl(["openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=weak", "-keyout",
+             f"{folder}/weak-key.pem", "-out", f"{folder}/weak.pem"])  # fmt: skip
     return folder
 
 
@@ -57,6 +74,8 @@ FAR = ChosenEndpoint("tcp://127.0.0.1:1", "DOCKER_HOST", tls=True, cert_path="/c
         ({"key": ""}, ""),
         ({"ca": ""}, "/c/ca.pem: No such file or directory"),
         ({"ca": "ann-key"}, "/c/ca.pem: holds no certificate"),
+        ({"cert": "weak", "key": "weak"}, ""),  # Go takes it
+        ({"key": "locked"}, "/c/key.pem: is locked with a passphrase"),
         ({"key": "engine"}, "/c/key.pem: is not the key of cert.pem"),
     ],
 )

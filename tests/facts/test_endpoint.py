@@ -140,6 +140,22 @@ def test_a_context_has_its_own_keys(tmp_path):
     assert client_certificate(host, chosen) is None
 
 
+@pytest.mark.parametrize(
+    ("env", "folder"),
+    [
+        ({"DOCKER_HOST": "tcp://h:1", "DOCKER_TLS_VERIFY": "1"}, "/root/.docker"),
+        ({"DOCKER_HOST": "tcp://h:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CONFIG": "/c"}, "/c"),
+        ({"DOCKER_HOST": "tcp://h:1", "DOCKER_TLS": "1", "DOCKER_CERT_PATH": "certs"}, "/w/certs"),
+        ({"DOCKER_HOST": "tcp://h:1", "DOCKER_TLS": "1", "DOCKER_CERT_PATH": "~/certs"}, "/w/~/certs"),
+        ({"DOCKER_HOST": "tcp://h:1", "DOCKER_CERT_PATH": "certs"}, ""),
+    ],
+)
+def test_folder_for_tls(tmp_path, env, folder):
+    chosen = choose(patient(tmp_path, PWD="/w", **env))
+    assert (chosen.cert_path, chosen.tls) == (folder, bool(folder))
+    assert chosen.verify == ("DOCKER_TLS" not in env)
+
+
 def test_exports(tmp_path):
     host = patient(tmp_path, DOCKER_HOST="tcp://u:pw@h:1")
     (tmp_path / "root/.bashrc").write_text(

@@ -3,7 +3,7 @@
 import json
 
 from tests.lab.fault import Healthy
-from tests.lab.faults.clients import FAR, PKI
+from tests.lab.faults.clients import FAR, OWN, PKI, PLUGIN, SYSTEM
 from tests.lab.faults.proxy import DROP_IN, PROXY, RESTART, behind_proxy_with_password, proxy
 from tests.lab.faults.storage import MOVED, disk
 from tests.lab.machine import Machine
@@ -407,6 +407,22 @@ END
         + "docker context create far --docker host=tcp://localhost:2376,skip-tls-verify=true,cert=/root/ann/cert.pem,key=/root/ann/key.pem",
         works="DOCKER_TLS=1 DOCKER_HOST=tcp://localhost:2376 DOCKER_CERT_PATH=/root/ann docker ps; docker --context far ps",
         env={"DOCKER_CONTEXT": "far", "DOCKER_CERT_PATH": "/nowhere"},
+    ),
+    # Compose as a plugin alone, a large context that is mostly kept out, what Docker Desktop left, and an agent with the socket.
+    Healthy(
+        "build-tree",
+        machine={"daemon_json": {"live-restore": True}, "dns": NAMES},
+        setup=PLUGIN
+        + f"""
+            plugin compose {SYSTEM}
+            mkdir -p {OWN} backup; ln -s /nowhere/docker-scan {OWN}/docker-scan; ln -s /nowhere/docker-compose {OWN}/docker-compose
+            truncate -s 3G backup/dump.sql; printf '*\\n!src\\n' > .dockerignore; mkdir src; touch src/app
+            printf 'FROM busybox\\nCOPY src /app\\n' > Dockerfile
+            printf 'services: {{a: {{build: .}}}}\\n' > compose.yaml
+            docker run -d --name agent -v /var/run/docker.sock:/var/run/docker.sock busybox sleep 1000
+            systemctl restart docker.service
+        """,
+        works="docker build -q . && docker compose version | grep here && " + REACHES_OUT,
     ),
 )
 

@@ -72,6 +72,41 @@ def far(variant: str, check: str, inject: str, cure: str, **more: Any) -> Fault:
     )
 
 
+# What the client takes for a plugin: `docker NAME ...` says "NAME here".
+PLUGIN = """
+    plugin() {
+        mkdir -p $2
+        cat > $2/docker-$1 <<'END'
+#!/bin/sh
+[ "$1" = docker-cli-plugin-metadata ] && echo '{"SchemaVersion": "0.1.0", "Vendor": "lab", "Version": "v1"}' && exit
+echo "$1 here"
+END
+        chmod 755 $2/docker-$1
+    }
+"""
+SYSTEM, OWN = "/usr/libexec/docker/cli-plugins", "/root/.docker/cli-plugins"
+MOUNTS = r"printf 'FROM busybox\nRUN --mount=type=cache,target=/c true\n' > /root/Dockerfile; "
+PLAIN = r"printf 'FROM busybox\nCOPY . /all\n' > Dockerfile; "
+BUILD = "timeout 50 docker build -q ."
+LOGIN_BUILD = f". /root/.profile; {BUILD}"
+NEWER = ("26.1", "28.5")
+APP = {"VIRTUAL_ENV": "/opt/app"}
+PINGS = "/opt/app/bin/python -c 'import docker; docker.from_env().ping()'"
+
+
+def app(variant: str, before: str, after: str) -> Fault:
+    """A program in an environment of its own, after a library that docker-py rests on was renewed."""
+    return Fault(
+        id=f"docker-py-requests-http-docker:{variant}",
+        check="client.docker-py",
+        setup=f"python3 -m venv /opt/app; /opt/app/bin/pip install -q {before}",
+        inject=f"/opt/app/bin/pip install -q {after}",
+        broken=PINGS,
+        env=APP,
+        verify_fix=True,
+    )
+
+
 FAULTS: tuple[Fault, ...] = (
     Fault(
         id="stale-mounted-docker-sock",
@@ -137,6 +172,153 @@ FAULTS: tuple[Fault, ...] = (
         inject="mkdir -p /root/.docker; cp /root/ann/* /root/.docker; rm /etc/systemd/system/docker.service.d/tls.conf; "
         "systemctl daemon-reload; systemctl restart docker; echo 'export DOCKER_TLS=1' >> /root/.profile",
         broken=LOGIN_PS,
+        verify_fix=True,
+    ),
+    app("requests", "docker==6.1.3 requests==2.31.0", "requests==2.32.3"),
+    app("urllib3", "docker==6.0.1 requests==2.31.0 urllib3==1.26.18", "urllib3==2.2.0"),
+    # The distribution's Compose, version 1, and a newer requests that pip put in front of the distribution's.
+    Fault(
+        id="docker-py-requests-http-docker:compose-v1",
+        check="client.docker-py",
+        setup="apt-get update; apt-get install -y --no-install-recommends docker-compose python3-pip; "
+        "printf 'version: \"3\"\nservices: {a: {image: busybox}}\n' > /opt/compose.yaml",
+        inject="python3 -m pip install -q --break-system-packages requests==2.32.3",
+        broken="docker-compose -f /opt/compose.yaml ps",
+        verify_fix=True,
+        engines=("20.10",),
+    ),
+    Fault(
+        id="buildx-missing:asked-for",
+        check="client.buildx",
+        setup=LOGIN + "cd /root; " + PLAIN,
+        inject="echo 'export DOCKER_BUILDKIT=1' >> /root/.profile",
+        broken=LOGIN_BUILD,
+        verify_fix=True,
+        engines=NEWER,
+    ),
+    Fault(
+        id="buildx-missing:dockerfile",
+        check="client.buildx",
+        setup="cd /root; " + PLAIN,
+        inject=MOUNTS,
+        broken=BUILD,
+        verify_fix=True,
+        engines=NEWER,
+    ),
+    Fault(
+        id="buildx-missing:not-executable",
+        check="client.plugins",
+        setup=PLUGIN + f"plugin buildx {OWN}",
+        inject=f"chmod 644 {OWN}/docker-buildx",
+        broken="docker buildx version",
+        verify_fix=True,
+    ),
+    # A download that failed lies before what the system has.
+    Fault(
+        id="buildx-missing:no-program",
+        check="client.plugins",
+        setup=PLUGIN + f"plugin buildx {SYSTEM}",
+        inject=f"mkdir -p {OWN}; echo 'Not Found' > {OWN}/docker-buildx; chmod 755 {OWN}/docker-buildx",
+        broken="docker buildx version",
+        verify_fix=True,
+    ),
+    # Of Docker Desktop a link is left: `docker buildx` passes over it, and `docker build` does not.
+    Fault(
+        id="buildx-missing:desktop-link",
+        check="client.plugins",
+        setup=PLUGIN + f"plugin buildx {SYSTEM}; printf 'FROM busybox\n' > /root/Dockerfile",
+        inject=f"mkdir -p {OWN}; ln -s /opt/docker-desktop/docker-buildx {OWN}/docker-buildx",
+        broken="docker build . | grep here",
+        verify_fix=True,
+        engines=NEWER,
+    ),
+    Fault(
+        id="buildx-missing:old-builder",
+        check="build.builder",
+        setup=LOGIN + "cd /root; " + PLAIN,
+        inject=MOUNTS,
+        broken=LOGIN_BUILD,
+        cure="echo 'export DOCKER_BUILDKIT=1' >> /root/.profile",
+        engines=("20.10",),
+    ),
+    Fault(
+        id="buildx-missing:turned-off",
+        check="build.builder",
+        machine={"daemon_json": {"features": {"buildkit": True}}},
+        setup=LOGIN + MOUNTS,
+        inject="echo 'export DOCKER_BUILDKIT=0' >> /root/.profile",
+        broken=LOGIN_BUILD,
+        verify_fix=True,
+        engines=("20.10",),
+    ),
+    Fault(
+        id="buildx-missing:no-boolean",
+        check="build.builder",
+        setup=LOGIN + "cd /root; " + PLAIN,
+        inject="echo 'export DOCKER_BUILDKIT=yes' >> /root/.profile",
+        broken=LOGIN_BUILD,
+        verify_fix=True,
+    ),
+    Fault(
+        id="compose-missing-or-v1:missing",
+        check="client.compose",
+        setup=PLUGIN + f"plugin compose {SYSTEM}; printf 'services: {{a: {{image: busybox}}}}\n' > /root/compose.yaml",
+        inject=f"rm {SYSTEM}/docker-compose",
+        broken="docker compose version",
+        verify_fix=True,
+        on={"20.10": {"verify_fix": False, "cure": PLUGIN + f"plugin compose {OWN}"}},
+    ),
+    Fault(
+        id="compose-missing-or-v1:not-executable",
+        check="client.plugins",
+        setup=PLUGIN + f"plugin compose {OWN}",
+        inject=f"chmod 644 {OWN}/docker-compose",
+        broken="docker compose version",
+        verify_fix=True,
+    ),
+    Fault(
+        id="compose-missing-or-v1:v1",
+        check="client.compose-v1",
+        severity="warning",
+        setup=PLUGIN + f"plugin compose {OWN}; printf 'services: {{a: {{image: busybox}}}}\n' > /root/compose.yaml; "
+        "apt-get update; apt-get install -y --no-install-recommends docker-compose",
+        inject=f"rm {OWN}/docker-compose",
+        broken="docker compose version",
+        cure=PLUGIN + f"plugin compose {OWN}",
+        engines=("20.10",),
+    ),
+    Fault(
+        id="build-context-huge-or-unreadable:unreadable",
+        check="build.context-readable",
+        setup="cd ~alice; " + PLAIN,
+        inject="install -d -o 999 -m 700 ~alice/db-data",
+        broken=BUILD,
+        user="alice",
+        verify_fix=True,
+    ),
+    Fault(
+        id="build-context-huge-or-unreadable:huge",
+        check="build.context-size",
+        severity="warning",
+        setup="cd /root; " + PLAIN,
+        inject="mkdir /root/backup; truncate -s 1200M /root/backup/dump.sql",
+        broken="docker build . 2>&1 | grep -a 'build context' | grep -v GB",
+        verify_fix=True,
+    ),
+    Fault(
+        id="build-context-huge-or-unreadable:kept-out",
+        check="build.context-excludes",
+        setup=r"cd /root; printf 'FROM busybox\nCOPY conf/app.ini /\n' > Dockerfile; mkdir conf; touch conf/app.ini",
+        inject=r"printf '# none of these\n*.log\n**/*.ini\n' > /root/.dockerignore",
+        broken=BUILD,
+        verify_fix=True,
+    ),
+    Fault(
+        id="build-context-huge-or-unreadable:letters",
+        check="build.context-excludes",
+        setup=r"cd /root; printf 'FROM busybox\nCOPY requirements.txt /\n' > Dockerfile; touch requirements.txt",
+        inject="mv /root/requirements.txt /root/Requirements.txt",
+        broken=BUILD,
         verify_fix=True,
     ),
 )
