@@ -40,6 +40,8 @@ UNFINISHED = ".doctor"  # ends the name of a file that is still being written
 USER_HZ = 100  # ticks of /proc in a second, on Linux
 MISSING_COMMAND = 127  # as sh(1) says it
 TIMED_OUT = 124  # as timeout(1) says it
+# setresuid(2), by the names of uname(2); no others are asked.
+SETRESUID = {"x86_64": 117, "aarch64": 147, "riscv64": 147, "ppc64le": 164, "s390x": 208}.get(os.uname().machine, 0)
 # Ctrl-C, kill, and a closed terminal or a lost ssh session.
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -288,6 +290,13 @@ class Host:
         except OSError:
             return False
 
+    def selinux_label(self, path: str | Path) -> str:
+        """The label of a file; empty where it has none."""
+        try:
+            return os.getxattr(self.path(path), "security.selinux").decode("utf-8", "replace").rstrip("\0")
+        except OSError:
+            return ""
+
     def is_socket(self, path: str | Path) -> bool:
         """Whether a path, links followed, is a socket."""
         try:
@@ -419,20 +428,34 @@ class Host:
         fields, uptime = self.process_stat(pid), self.text("/proc/uptime").split()
         return max(0.0, float(uptime[0]) - int(fields[19]) / USER_HZ) if len(fields) > 19 and uptime else 0.0
 
-    def try_inotify(self) -> str:
-        """Ask for an inotify instance and a watch, and give both back: "ok", or the errno's name."""
+    def try_inotify(self, uid: int = 0) -> str:
+        """Ask for an inotify instance and a watch, and give both back: "ok", or the errno's name. Root may ask for others."""
         import ctypes  # noqa: PLC0415 - nobody else needs it
 
         libc = ctypes.CDLL(None, use_errno=True)
-        instance = libc.inotify_init1(os.O_CLOEXEC)
-        if instance < 0:
-            return errno.errorcode.get(ctypes.get_errno(), "?")
-        try:
+        said = ["?"]
+
+        def ask() -> None:
+            # Past the C library, which would change all threads: to the kernel each thread has a user of its own, and the
+            # effective one is counted.
+            if uid and libc.syscall(SETRESUID, -1, uid, -1):
+                return
+            instance = libc.inotify_init1(os.O_CLOEXEC)
+            if instance < 0:
+                said[0] = errno.errorcode.get(ctypes.get_errno(), "?")
+                return
             deleted_itself = 0x400  # IN_DELETE_SELF: what never happens to the root folder
             watched = libc.inotify_add_watch(instance, b"/", deleted_itself)
-            return "ok" if watched >= 0 else errno.errorcode.get(ctypes.get_errno(), "?")
-        finally:
+            said[0] = "ok" if watched >= 0 else errno.errorcode.get(ctypes.get_errno(), "?")
             os.close(instance)
+
+        if uid and not SETRESUID:
+            return "?"
+        # It ends with that user, and nobody else becomes it.
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(1)
+        return said[0]
 
     # -- sockets ------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dockerdoctor.checks.reach import NETWORK_TROUBLE
+from dockerdoctor.checks.reach import NETWORK_TROUBLE, TOO_MANY_FILES
 from dockerdoctor.examine import check, failed, passed, unknown
 from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.inside import Inside
@@ -23,6 +23,9 @@ CAUSES = (
     "storage.inodes",
     # The questions are asked from threads.
     "kernel.clone3",
+    "kernel.modules-needed",
+    "kernel.apparmor",
+    "resources.default-ulimits",
     "cgroups.mounted",
     "cgroups.version",
     "cgroups.systemd-driver",
@@ -40,7 +43,7 @@ RESOLV_CONF = "dns.resolv-conf"
     title="A container can be started",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/engine/daemon/troubleshoot/",
-    upstream=(*CAUSES, RESOLV_CONF),
+    upstream=(*CAUSES, RESOLV_CONF, "resources.open-files"),
 )
 def start(inside: Inside, process: DaemonProcess | None) -> Finding:
     """
@@ -71,5 +74,7 @@ def start(inside: Inside, process: DaemonProcess | None) -> Finding:
         *lines,
         cause="The engine answers, but fails to start a container from nothing but the host's own Python.",
         fix=("# the daemon's own words, which may say more:", "journalctl -u docker.service -n 50 --no-pager"),
-        because=(RESOLV_CONF,) if "resolv.conf" in message else CAUSES,
+        because=(RESOLV_CONF,)
+        if "resolv.conf" in message
+        else (*CAUSES, *(("resources.open-files",) if TOO_MANY_FILES in message else ())),
     )

@@ -317,6 +317,7 @@ SIGNATURES: tuple[Signature, ...] = (
             "# if the running kernel was updated: reboot, so that its modules fit",
             "# or use the other flavour: update-alternatives --set iptables /usr/sbin/iptables-legacy",
         ),
+        because=("kernel.modules-needed",),
     ),
     Signature(
         "firewalld-zone",

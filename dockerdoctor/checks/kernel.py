@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.kernel import Kernel
+from dockerdoctor.facts.log import StartLog
 from dockerdoctor.model import Evidence, Finding, Severity
 
 
@@ -43,6 +48,7 @@ def clone3(kernel: Kernel) -> Finding:
     title="The running kernel's modules are there",
     severity=Severity.WARNING,
     docs="https://docs.docker.com/engine/daemon/troubleshoot/",
+    upstream=("kernel.modules-needed",),
 )
 def modules(kernel: Kernel) -> Finding:
     """
@@ -63,3 +69,79 @@ def modules(kernel: Kernel) -> Finding:
         cause="The kernel was upgraded, and the old one still runs: it can load no module any more.",
         fix=("# reboot, when it suits the containers",),
     )
+
+
+# What is said where a module is needed and cannot be had; each with the module (moby/moby#42107, moby/moby#15341).
+NOT_HAD = (
+    ("veth", r"pair interfaces: (?:operation not supported|unknown device type)|veth\S*: operation not supported"),
+    ("ipvlan", r"ipvlan\S*(?: port)?: operation not supported"),
+    ("macvlan", r"macvlan\S*(?: port)?: operation not supported"),
+    ("vxlan", r"vxlan\S*(?: interface)?: operation not supported"),
+    ("bridge", r"bridge\S*(?: interface)?(?: \S+)?: operation not supported"),
+    ("overlay", r"'?overlay'? not found as a supported filesystem|unknown filesystem type '?overlay|mount \S*overlay\S*.*: no such device"),
+    ("ip_tables", r"can't initialize ip6?tables table|Table does not exist \(do you need to insmod|do you need to insmod"),
+    ("nf_tables", r"Could not fetch rule set generation id|Failed to initialize nft: Protocol not supported"),
+    ("xt_addrtype", r"No chain/target/match by that name|CHAIN_ADD failed|Couldn't load match"),
+)  # fmt: skip
+
+
+@check(
+    "kernel.modules-needed",
+    title="The kernel has, or can load, what Docker asks of it",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/daemon/troubleshoot/",
+)
+def modules_needed(
+    kernel: Kernel, inside: Inside | None, log: StartLog | None, containers: Containers | None
+) -> Finding:
+    """
+    Bridges, pairs of interfaces, overlay mounts and NAT are modules of the kernel, loaded when they are first used.
+
+    Why it matters: after an upgrade the modules of the running kernel are gone, and what was not used yet cannot be:
+    "failed to add the host <=> sandbox pair interfaces: operation not supported".
+    How to fix: reboot into the new kernel; or install the modules that this kernel lacks.
+    """
+    said = [("docker run", v.error) for v in (inside.bridge, inside.user) if v.error] if inside else []
+    said += [(log.source, log.complaint)] if log and log.failed else []
+    said += [
+        (f"docker inspect {c.name}: State.Error", c.error) for c in (containers.all if containers else ()) if c.error
+    ]
+    found = [(name, where, text) for where, text in said for name, words in NOT_HAD if re.search(words, text)]
+    if not found:
+        return passed("nothing was refused for want of a module")
+    name, where, text = found[0]
+    gone = bool(kernel.modules) and kernel.release not in kernel.modules
+    lists = Evidence("/lib/modules", ", ".join(kernel.modules) or "not there")
+    seen = (Evidence(where, text[:300]), Evidence("/proc/sys/kernel/osrelease", kernel.release), lists)
+    if gone:
+        return failed(
+            f"{name} cannot be loaded: the modules of the running kernel, {kernel.release}, are gone",
+            *seen,
+            cause=f"The kernel was upgraded to {kernel.modules[-1]}, and the old one still runs: it can load no module.",
+            fix=("# reboot into the new kernel: systemctl reboot",),
+            impact="a reboot stops everything",
+        )
+    if name in kernel.lacks:
+        return failed(
+            f"{name} is not part of this kernel, {kernel.release}",
+            *seen,
+            Evidence(f"/lib/modules/{kernel.release}/modules.dep, modules.builtin", f"no {name}.ko"),
+            cause="The kernel was built without it, or its package of further modules is not installed.",
+            fix=(
+                f"# Ubuntu: apt-get install linux-modules-extra-{kernel.release}",
+                "# a kernel of the provider's or of one's own: one with this module",
+            ),
+        )
+    if kernel.locked:
+        return failed(
+            f"{name} cannot be loaded: this kernel is told to load nothing more",
+            *seen,
+            Evidence("/proc/sys/kernel/modules_disabled", "1"),
+            cause="kernel.modules_disabled=1, a hardening that lasts until a reboot, came before Docker loaded its modules.",
+            fix=(
+                "grep -rn modules_disabled /etc/sysctl.conf /etc/sysctl.d",
+                "# take it out, or load the modules before it, and reboot",
+            ),
+        )
+    # The words alone are no proof: a table may be missing for other reasons, and be named by another check.
+    return passed(f"{name} was refused, and not for want of its module as far as can be told: {text[:120]}")

@@ -147,36 +147,42 @@ def dropped(moved: Moved | None) -> tuple[Evidence, ...]:
     )
 
 
+# What keeps packets from getting out.
+NO_WAY_OUT = (
+    "engine.network-namespace",
+    "kernel.modules-needed",
+    "storage.read-only",
+    "storage.space",
+    "storage.inodes",
+    "network.ip-forward",
+    "network.bridge",
+    "network.bridge-address",
+    "network.links-up",
+    "network.managed-interfaces",
+    "network.neighbours",
+    "network.subnet-overlap",
+    "network.address-pools",
+    "network.docker-chains",
+    "network.iptables-off",
+    "network.masquerade",
+    "network.forward-drop",
+    "network.docker-user",
+    "network.nft-drop",
+    "network.iptables-split",
+    "network.untracked",
+    "network.rp-filter",
+    "network.policy-routing",
+    "network.conntrack",
+)
+TOO_MANY_FILES = "too many open files"
+
+
 @check(
     "network.egress",
     title="Containers reach what the host reaches",
     severity=Severity.ERROR,
     docs=NETWORKING,
-    upstream=(
-        "engine.network-namespace",
-        "storage.read-only",
-        "storage.space",
-        "storage.inodes",
-        "network.ip-forward",
-        "network.bridge",
-        "network.bridge-address",
-        "network.links-up",
-        "network.managed-interfaces",
-        "network.neighbours",
-        "network.subnet-overlap",
-        "network.address-pools",
-        "network.docker-chains",
-        "network.iptables-off",
-        "network.masquerade",
-        "network.forward-drop",
-        "network.docker-user",
-        "network.nft-drop",
-        "network.iptables-split",
-        "network.untracked",
-        "network.rp-filter",
-        "network.policy-routing",
-        "network.conntrack",
-    ),
+    upstream=(*NO_WAY_OUT, "resources.open-files"),
 )
 def egress(
     inside: Inside,
@@ -206,6 +212,7 @@ def egress(
                 cause="The engine could not set up the network of a new container; its message says what failed.",
                 fix=(*RESTART, "journalctl -u docker.service -n 50 --no-pager"),
                 impact=RESTARTS,
+                because=(*NO_WAY_OUT, *(("resources.open-files",) if TOO_MANY_FILES in view.error else ())),
             )
         asked = targets(view, inside, dns, routes)
         lost = cut_off(view, inside, dns, routes)
@@ -221,6 +228,7 @@ def egress(
                     "# watch where the packets stop while a container pings the gateway:",
                     f"# tcpdump -n -i any -c 20 icmp and host {asked[0].address}",
                 ),
+                because=NO_WAY_OUT,
             )
         if lost is False:
             reached.append(f"{view.place}: {next(str(t) for t in asked if t.answered)}")
@@ -237,6 +245,7 @@ def egress(
     docs=PUBLISHING,
     upstream=(
         "engine.network-namespace",
+        "kernel.modules-needed",
         "network.bridge",
         "network.bridge-address",
         "network.links-up",

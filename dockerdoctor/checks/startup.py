@@ -53,6 +53,7 @@ NO_TRY = (
         "engine.containerd",
         "cgroups.mounted",
         "cgroups.version",
+        "kernel.modules-needed",
         *CONFIG_ERRORS,
     ),
 )

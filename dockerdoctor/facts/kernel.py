@@ -21,6 +21,10 @@ class Kernel:
     modules: tuple[str, ...] = ()  # the releases that /lib/modules holds modules for
     profile: str = ""  # the file that "seccomp-profile" names
     clone3: str = ""  # what the profile does to clone3(2): "allowed", "ENOSYS", "EPERM"; empty where it cannot be told
+    lacks: tuple[str, ...] = ()  # of the modules that Docker needs: those that this kernel was not built with
+    locked: bool = False  # kernel.modules_disabled: nothing more can be loaded until a reboot
+    apparmor: bool = False  # it is enabled
+    apparmor_parser: str = ""  # the program that loads its profiles; empty where there is none
 
 
 @probe()
@@ -37,7 +41,31 @@ def kernel(host: Host, endpoint: ChosenEndpoint, config: DaemonJson | None) -> K
     except (OSError, ValueError):
         said = ""
     folders = tuple(name for name in host.listdir("/lib/modules") if host.listdir(f"/lib/modules/{name}"))
-    return Kernel(host.text("/proc/sys/kernel/osrelease").strip(), folders, profile, said)
+    release = host.text("/proc/sys/kernel/osrelease").strip()
+    return Kernel(
+        release,
+        folders,
+        profile,
+        said,
+        _lacks(host, release) if release in folders else (),
+        host.sysctl("kernel.modules_disabled") == "1",
+        host.text("/sys/module/apparmor/parameters/enabled").startswith("Y"),
+        host.which("apparmor_parser"),
+    )
+
+
+# What no container gets its network or its files without.
+NEEDED = ("veth", "bridge", "overlay", "nf_nat")
+
+
+def _lacks(host: Host, release: str) -> tuple[str, ...]:
+    """Look for those that are not loaded in the kernel's own lists (modprobe(8)); one that is built in has no folder."""
+    absent = [name for name in NEEDED if not host.exists(f"/sys/module/{name}")]
+    lists = (
+        [host.text(f"/lib/modules/{release}/{name}") for name in ("modules.dep", "modules.builtin")] if absent else []
+    )
+    # Without its lists nothing can be said.
+    return tuple(m for m in absent if all(lists) and not any(f"/{m}.ko" in listed for listed in lists))
 
 
 ERRORS = {1: "EPERM", 38: "ENOSYS"}
