@@ -29,6 +29,7 @@ MISSING_PROXY = (
 )
 FULL_TABLE = ("network.conntrack",)  # whatever is not there may be so because no connection can be opened
 OWN = (
+    "proxy.tls-interception",
     "registry.clock",
     "registry.certs-d",
     "registry.certificate",
@@ -69,6 +70,8 @@ def causes_of(registry: Registry) -> tuple[str, ...]:
     asked = registry.asked
     if registry.limited:
         return ("registry.rate-limit",)
+    if registry.interception and not registry.interception.trusted:
+        return ("proxy.tls-interception",)
     if asked.verify_code or registry.fresh_authority or registry.flaws:
         return ("registry.clock", "registry.certs-d", "registry.certificate")
     if registry.is_registry:

@@ -106,7 +106,7 @@ def _unpaired(registry: Registry) -> Finding:
     title="The daemon trusts the certificates of its registries",
     severity=Severity.ERROR,
     docs=CERTIFICATES,
-    upstream=("registry.clock", "registry.certs-d"),
+    upstream=("registry.clock", "registry.certs-d", "proxy.tls-interception"),
 )
 def certificate(registries: Registries) -> Finding:
     """
@@ -136,6 +136,7 @@ def certificate(registries: Registries) -> Finding:
         because=[
             *(["registry.clock"] if abs(first.clock_off) > CLOCK_TOLERANCE else []),
             *(["registry.certs-d"] if first.misplaced else []),
+            *(["proxy.tls-interception"] if first.interception else []),
         ],
     )
 

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from dockerdoctor.tls import Certificate
 from dockerdoctor.web import Attempt
 
 HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
@@ -14,6 +15,23 @@ CONNECTING = "dockerd, whose connection nobody accepts"
 REFUSED = frozenset({403, 429, 500, 502, 503, 504})
 # What a registry's own answers are; a web server's pages are not.
 NO_PAGE = ("application/", "text/plain")
+
+
+@dataclass(frozen=True, slots=True)
+class Interception:
+    """Somebody on the way to a server takes TLS apart, and shows certificates of his own."""
+
+    url: str  # that was asked
+    shown: tuple[Certificate, ...]  # by who is on the way
+    real: tuple[Certificate, ...] = ()  # by the server itself, asked past the proxy; empty where that cannot be
+    trusted: bool = False  # the daemon has been told to trust him
+    authority: str = ""  # a file of this host with his CA's certificate
+    bundle: str = ""  # the file of CAs that the daemon reads when it starts
+
+    @property
+    def issuer(self) -> str:
+        """Who signs in the servers' place."""
+        return self.shown[-1].issuer if self.shown else "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,7 @@ class Registry:
     fresh_authority: str = ""  # a local CA that verifies it, but was added after the daemon had started
     addresses: tuple[str, ...] = ()  # of its name, when no connection came about
     login: str = ""  # of the client's configuration: "accepted", "refused", empty without one
+    interception: Interception | None = None  # of its TLS, or of its token server's
     origin: str = ""  # the URL that was asked first, when `asked` was led on to another
 
     @property

@@ -18,6 +18,7 @@ from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, EngineInfo, ask, ask_list
+from dockerdoctor.facts.interception import LOCAL_AUTHORITIES, interception
 from dockerdoctor.facts.proxy import CLIENT_KEYS
 from dockerdoctor.facts.proxy_reading import hidden_secrets, proxy_variables, raw_client, raw_daemon, raw_known
 from dockerdoctor.facts.pulls import FailedPulls
@@ -180,8 +181,11 @@ def examine(way: Way, registry: Registry, note: Callable[[Registry], None]) -> R
     elif secure and asked.answered and not insecure:
         registry = replace(registry, fresh_authority=_fresh(way, url, authorities))
     note(registry)
+    registry = replace(registry, interception=interception(way, registry))
+    note(registry)
     if registry.asked.answered:
-        return _next_steps(way, registry, trust)
+        registry = _next_steps(way, registry, trust)
+        return registry if registry.interception else replace(registry, interception=interception(way, registry))
     return _other_ways(way, registry, trust) if not registry.plain else registry
 
 
@@ -322,12 +326,15 @@ def _misplaced(way: Way, url: str, authorities: tuple[str, ...]) -> tuple[str, .
     return tuple(found[:3])
 
 
-LOCAL_AUTHORITIES = ("/usr/local/share/ca-certificates", "/etc/pki/ca-trust/source/anchors", "/etc/pki/trust/anchors")
-
-
 def _fresh(way: Way, url: str, authorities: tuple[str, ...]) -> str:
     """A CA file that was added to the host after the daemon started, when nothing else verifies this registry."""
-    if authorities or not way.started:
+    if not way.started:
+        return ""
+    # Who is on the way shows something else than what the files of certs.d are for.
+    if (
+        authorities
+        and ask_web(url, _usable(way.proxy(url)), trust_store("", map(str, map(way.host.path, authorities)))).answered
+    ):
         return ""
     for folder in LOCAL_AUTHORITIES:
         for name in way.host.listdir(folder):

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import proxy_answers, proxy_containers, proxy_past, proxy_registries, proxy_units, proxy_values
+from dockerdoctor.checks import (
+    proxy_answers,
+    proxy_containers,
+    proxy_interception,
+    proxy_past,
+    proxy_registries,
+    proxy_units,
+    proxy_values,
+)
 from dockerdoctor.facts.container_details import Details, Health
 from dockerdoctor.facts.containers import Attachment, Container, Containers
 from dockerdoctor.facts.engine import Unit, Units
@@ -12,8 +20,9 @@ from dockerdoctor.facts.inside import Exchange, Inside, View
 from dockerdoctor.facts.listeners import InContainer, Listener, Listeners
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting
 from dockerdoctor.facts.proxy_detours import Detour, ProxyDetours
-from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Registries
+from dockerdoctor.facts.registry import OWN_ENVIRONMENT, Interception, Registries
 from dockerdoctor.model import Status
+from dockerdoctor.tls import Certificate
 from dockerdoctor.web import Attempt
 from tests.checks.test_registry import HTTP, REFUSED, registry, stopped
 
@@ -487,3 +496,48 @@ def test_all_proxy():
     assert proxy_registries.all_proxy.decide(settings, needs, UNITS).status is FAIL
     assert proxy_registries.all_proxy.decide(settings, WELL, UNITS).status is PASS
     assert proxy_registries.all_proxy.decide(daemon(), needs, UNITS).status is SKIP
+
+
+CORP = Certificate("CN=hub", "CN=Corp Proxy CA")
+CA_FILE = "/usr/local/share/ca-certificates/corp.pem"
+
+
+def intercepted(**more):
+    found = Interception("https://reg.test/v2/", (CORP,), **{"bundle": "/etc/ssl/certs/ca-certificates.crt", **more})
+    asked = Attempt("https://reg.test/v2/", P, "tls", "x509: unable to get local issuer certificate", verify_code=20)
+    if found.trusted:
+        asked = HTTP(200, via=P, url="https://reg.test/v2/")
+    return Registries((registry("named", "reg.test", asked=asked, interception=found),))
+
+
+@pytest.mark.parametrize(
+    ("registries", "settings", "daemon_s", "containers"),
+    [
+        (WELL, client(), PASS, PASS),
+        (intercepted(), client(), FAIL, PASS),
+        (intercepted(trusted=True, authority=CA_FILE), client(), PASS, FAIL),
+        # The daemon's proxy is not the containers'.
+        (intercepted(trusted=True, authority=CA_FILE), daemon(), PASS, SKIP),
+    ],
+)
+def test_interception(registries, settings, daemon_s, containers):
+    said = proxy_interception.tls_interception.decide(registries, UNITS)
+    assert said.status is daemon_s
+    assert proxy_interception.container_interception.decide(settings, registries).status is containers
+    assert "CN=Corp Proxy CA" in said.summary or said.status is PASS
+
+
+@pytest.mark.parametrize(
+    ("more", "fix"),
+    [
+        ({}, "# get the certificate of CN=Corp Proxy CA"),
+        ({"authority": CA_FILE}, f"mv {CA_FILE} {CA_FILE[:-3]}crt"),
+        ({"authority": f"{CA_FILE[:-3]}crt"}, "update-ca-certificates"),
+        (
+            {"authority": "/etc/pki/ca-trust/source/anchors/corp.pem", "bundle": "/etc/pki/tls/certs/ca-bundle.crt"},
+            "update-ca-trust",
+        ),
+    ],
+)
+def test_who_intercepts_is_trusted(more, fix):
+    assert proxy_interception.tls_interception.decide(intercepted(**more), UNITS).fix[0].startswith(fix)

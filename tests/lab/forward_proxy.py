@@ -1,4 +1,5 @@
-"""A proxy as companies have: `python3 -m tests.lab.forward_proxy ADDRESS PORT [--user NAME:PASSWORD] [--connect-port N] [--deny HOST]`.
+"""A proxy as companies have: `python3 -m tests.lab.forward_proxy ADDRESS PORT [--user NAME:PASSWORD] [--connect-port N] [--deny HOST]
+[--inspect CERTIFICATE KEY] [--at ADDRESS]`.
 
 tinyproxy will not do: of several headers with one name it passes on the last only, and Docker lists what it accepts that way.
 """
@@ -7,6 +8,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import ssl
 from urllib.parse import urlsplit
 
 # Ours to act on, or what would keep a connection for a second request.
@@ -26,6 +28,10 @@ def main() -> None:
     parser.add_argument("--user", default="", help="NAME:PASSWORD that must be given")
     parser.add_argument("--connect-port", type=int, default=0, help="the one port to which tunnels are allowed")
     parser.add_argument("--deny", default="", help="a host for which it answers 403")
+    parser.add_argument(
+        "--inspect", nargs=2, default=[], help="take TLS apart, and show this certificate for all servers"
+    )
+    parser.add_argument("--at", default="", help="where every server is, whatever its name")
     asyncio.run(serve(parser.parse_args()))
 
 
@@ -34,7 +40,7 @@ async def serve(options: argparse.Namespace) -> None:
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Clients come and go as they like.
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # a refused certificate is an OSError
             await handle(reader, writer, options)
         writer.close()
 
@@ -54,9 +60,12 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opt
     url = urlsplit(f"//{target}" if method == "CONNECT" else target)
     status = 403 if options.deny and url.hostname == options.deny else refusal(method, url.port, headers, options)
     onward = None
+    inspects = method == "CONNECT" and bool(options.inspect)
     if not status:
         try:
-            onward = await asyncio.open_connection(url.hostname, url.port or 80)
+            onward = await asyncio.open_connection(
+                options.at or url.hostname, url.port or 80, ssl=anybody() if inspects else None
+            )
         except OSError:
             status = 502
     if onward is None:
@@ -65,6 +74,9 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opt
         return
     if method == "CONNECT":
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        if inspects:
+            await writer.drain()
+            await writer.start_tls(ourselves(*options.inspect))
     else:
         path = url._replace(scheme="", netloc="").geturl() or "/"
         passed = [header for header in headers if not header.lower().startswith(OWN)]
@@ -72,6 +84,21 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, opt
             "\r\n".join([f"{method} {path} {version}", *passed, "Connection: close", "", ""]).encode("latin-1")
         )
     await asyncio.gather(relay(reader, onward[1]), relay(onward[0], writer))
+
+
+def anybody() -> ssl.SSLContext:
+    """Take whatever certificate the server shows."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def ourselves(certificate: str, key: str) -> ssl.SSLContext:
+    """Show a certificate of our own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 def refusal(method: str, port: int | None, headers: list[str], options: argparse.Namespace) -> int:
