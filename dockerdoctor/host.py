@@ -164,6 +164,11 @@ class Host:
         return os.geteuid()
 
     @property
+    def machine(self) -> str:
+        """The kernel's name for the processor: "x86_64", "armv7l"."""
+        return os.uname().machine
+
+    @property
     def is_root(self) -> bool:
         """Whether everything may be read."""
         return self.uid == 0
@@ -287,6 +292,13 @@ class Host:
         """Whether more than its mode decides who may use a file (acl(5))."""
         try:
             return "system.posix_acl_access" in os.listxattr(self.path(path))
+        except OSError:
+            return False
+
+    def has_capabilities(self, path: str | Path) -> bool:
+        """Whether a program's file gives it capabilities, as setcap(8) does."""
+        try:
+            return "security.capability" in os.listxattr(self.path(path))
         except OSError:
             return False
 

@@ -34,7 +34,7 @@ LOG_DRIVER = re.compile(r"failed to initialize logging driver: (?P<why>.*)|logge
 # What other areas measure themselves, and so know whether it still is so: ports, the firewall, the disk.
 ELSEWHERE = re.compile(
     r"already allocated|already in use|external connectivity|iptables|nftables|no space left|no available"
-    r"|read-only file system|containerd|endpoint with name|failed to set up container networking",
+    r"|read-only file system|privileged port|bind: permission denied|apparmor|pair interfaces|containerd|endpoint with name|failed to set up container networking",
     re.IGNORECASE,
 )
 # containerd and runc say what they were about to do before they say what went wrong.

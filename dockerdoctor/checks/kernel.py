@@ -6,6 +6,7 @@ import re
 
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.engine import version_parts
 from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.kernel import Kernel
 from dockerdoctor.facts.log import StartLog
@@ -145,3 +146,40 @@ def modules_needed(
         )
     # The words alone are no proof: a table may be missing for other reasons, and be named by another check.
     return passed(f"{name} was refused, and not for want of its module as far as can be told: {text[:120]}")
+
+
+# From this one on it knows the system calls for times after 2038 (moby/moby#40734).
+KNOWS_TIME64 = (2, 4, 2)
+
+
+@check(
+    "kernel.time64",
+    title="Containers of 32 bits may ask for the time",
+    severity=Severity.WARNING,
+    docs="https://docs.docker.com/engine/security/seccomp/",
+)
+def time64(kernel: Kernel) -> Finding:
+    """
+    Newer systems of 32 bits use system calls that an older libseccomp does not know, and so cannot allow.
+
+    Why it matters: it is 1970 in such a container: "At least one invalid signature was encountered", TLS fails.
+    How to fix: a newer libseccomp2 on the host.
+    """
+    parts = version_parts(kernel.libseccomp)
+    if not parts:
+        return skipped("this host is not of 32 bits, or its libseccomp is not known")
+    if parts >= KNOWS_TIME64:
+        return passed(f"libseccomp {kernel.libseccomp} knows the calls for 64-bit times")
+    return failed(
+        f"libseccomp {kernel.libseccomp} does not know the calls with which newer systems of 32 bits ask for the time",
+        Evidence("/var/lib/dpkg/status", f"libseccomp2 {kernel.libseccomp}"),
+        cause="What it does not know is refused with EPERM: in containers of Debian 11, Ubuntu 20.10, Alpine 3.13 and later "
+        "the time is wrong.",
+        fix=(
+            "# Debian 10: add the backports to the package sources, then:",
+            "apt-get update",
+            "apt-get install -y -t buster-backports libseccomp2",
+            "systemctl restart docker",
+        ),
+        impact="restarts dockerd",
+    )

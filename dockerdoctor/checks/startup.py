@@ -39,6 +39,19 @@ NO_TRY = (
 )
 
 
+# What systemd found wrong where dockerd itself said nothing (systemd.service(5), $SERVICE_RESULT).
+WITHOUT_A_WORD = {
+    "timeout": (
+        "systemd ended it, since it was not ready in time",
+        "The unit gives it too little time (TimeoutStartSec=), or something that it waits for does not come.",
+    ),
+    "protocol": (
+        "what the unit runs ended, and never said that it was ready",
+        "With Type=notify the program tells systemd when it is ready; another program than dockerd does not.",
+    ),
+}
+
+
 @check(
     "engine.started",
     title="The daemon's last start succeeded",
@@ -89,6 +102,22 @@ def started(
     else:
         seen = []
     said = log.complaint if log else ""
+    if not said and units and units.docker.result in WITHOUT_A_WORD:
+        what, cause = WITHOUT_A_WORD[units.docker.result]
+        told = [s for key in ("TimeoutStartSec", "TimeoutSec") if commands and (s := commands.last(key))]
+        told = told if units.docker.result == "timeout" else []
+        return failed(
+            f"dockerd failed to start: {what}",
+            *seen,
+            *(Evidence(where, f"ExecStart={command}") for where, command in (commands.in_force if commands else ())),
+            *map(line, told),
+            cause=cause,
+            fix=(
+                *(edited(s, "s/^/# /") for s in told),
+                *((RELOAD,) if told else ("systemctl cat docker.service", "# correct what it shows, then:", RELOAD)),
+                *start(units),
+            ),
+        )
     if not said:
         return failed(
             "dockerd failed to start" + ("" if log else ", and its log cannot be read"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class Kernel:
     locked: bool = False  # kernel.modules_disabled: nothing more can be loaded until a reboot
     apparmor: bool = False  # it is enabled
     apparmor_parser: str = ""  # the program that loads its profiles; empty where there is none
+    libseccomp: str = ""  # its version, on machines of 32 bits with dpkg
 
 
 @probe()
@@ -51,7 +53,19 @@ def kernel(host: Host, endpoint: ChosenEndpoint, config: DaemonJson | None) -> K
         host.sysctl("kernel.modules_disabled") == "1",
         host.text("/sys/module/apparmor/parameters/enabled").startswith("Y"),
         host.which("apparmor_parser"),
+        _libseccomp(host) if host.machine in NARROW else "",
     )
+
+
+# Of 32 bits, as uname(2) has them.
+NARROW = frozenset({"armv6l", "armv7l", "armv8l", "i386", "i686", "mips", "mipsel"})
+
+
+def _libseccomp(host: Host) -> str:
+    """The version of libseccomp2, in dpkg's list of what is installed (dpkg-query(1))."""
+    entry = host.text("/var/lib/dpkg/status").partition("\nPackage: libseccomp2\n")[2].partition("\n\n")[0]
+    found = re.search(r"^Version: (\S+)", entry, re.MULTILINE)
+    return found[1] if found else ""
 
 
 # What no container gets its network or its files without.

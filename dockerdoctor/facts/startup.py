@@ -102,7 +102,7 @@ UNIT_FOLDERS = (
 # Of these the last line counts, or each of them; all decide whether and as whom dockerd starts, and where it listens.
 DECIDING = re.compile(
     r"ExecStartPre|ExecCondition|User|Group|EnvironmentFile|Condition\w+|Assert\w+|Requires|BindsTo|Type|"
-    r"ListenStream|SocketGroup|SocketMode|SocketUser|LimitNOFILE"
+    r"ListenStream|SocketGroup|SocketMode|SocketUser|LimitNOFILE|Timeout(?:Start)?Sec"
 )
 # What takes something of the host from a service (systemd.exec(5), "Sandboxing").
 SANDBOX = re.compile(

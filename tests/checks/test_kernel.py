@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks.kernel import clone3, modules, modules_needed
+from dockerdoctor.checks.kernel import clone3, modules, modules_needed, time64
 from dockerdoctor.facts.inside import Inside, View
 from dockerdoctor.facts.kernel import Kernel, fate, kernel
 from dockerdoctor.facts.log import StartLog
@@ -91,3 +91,17 @@ def test_modules_that_are_neither_loaded_nor_there(tmp_path):
     assert kernel.measure(Host(tmp_path, {}), HERE, None).lacks == ()  # one of the lists is missing
     (lists / "modules.builtin").write_text("kernel/net/netfilter/nf_nat.ko\n")
     assert kernel.measure(Host(tmp_path, {}), HERE, None).lacks == ("veth",)
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        ("", SKIP),
+        ("2.3.3-4", FAIL),
+        ("2.4.1-0ubuntu0.18.04.2", FAIL),
+        ("2.4.4-1~bpo10+1", PASS),
+        ("2.5.4-1+deb12u1", PASS),
+    ],
+)
+def test_time64(version, status):
+    assert time64.decide(Kernel("5.10.17-v7l+", libseccomp=version)).status is status

@@ -50,4 +50,18 @@ FAULTS = (
         broken="systemctl restart docker.service",
         verify_fix=True,
     ),
+    Fault(
+        "daemon-start-failure:too-little-time",
+        "engine.started",
+        inject=setting("TimeoutStartSec=1ms") + "; sleep 3",
+        broken="timeout 5 docker ps",
+        verify_fix=True,
+    ),
+    Fault(
+        "daemon-start-failure:another-program",
+        "engine.started",
+        inject=setting("ExecStart=", "ExecStart=/usr/sbin/dockerd --version") + "; sleep 3",
+        broken="timeout 5 docker ps",
+        cure=f"rm {DROP_IN}; systemctl daemon-reload; systemctl reset-failed docker.service docker.socket; systemctl restart docker",
+    ),
 )
