@@ -149,17 +149,30 @@ def context_readable(
     permission to read from", "error checking context", "permission denied".
     How to fix: name it in .dockerignore, or keep it elsewhere.
     """
-    all_of_it = file.wants_all or _classic(cli, plugins, exports, ping)
-    met = [p for p in context.unreadable if all_of_it or any(_within(p, c.source) for c in file.copies)]
-    if not met:
+    classic = _classic(cli, plugins, exports, ping)
+    met = [p for p in context.unreadable if classic or file.wants_all or any(_within(p, c.source) for c in file.copies)]
+    # It looks into a folder before it asks whether that is kept out (docker/cli, ValidateContextDirectory; path/filepath.Walk).
+    closed = context.closed if classic else ()
+    if not met and not closed:
         return passed(f"{caller.user} can read what would be sent of {context.folder}")
     ignore = context.ignore_file or f"{context.folder}/.dockerignore"
     return failed(
-        f"{caller.user} may not read {', '.join(met)} in {context.folder}, which docker build . would send",
+        f"{caller.user} may not read {', '.join((*met, *closed))} in {context.folder}, which docker build . would look at",
         *(Evidence(f"{context.folder}/{path}", "permission denied") for path in met),
+        *(Evidence(f"{context.folder}/{path}", f"permission denied, though {ignore} keeps it out") for path in closed),
         Evidence(".dockerignore", context.ignore_file or "not there"),
         cause="It belongs to another user; the client fails on what it cannot read, whether the image needs it or not.",
-        fix=tuple(f"echo {quote(path)} >> {quote(ignore)}" for path in met),
+        fix=(
+            *(f"echo {quote(path)} >> {quote(ignore)}" for path in met),
+            *(
+                (
+                    "# the old builder looks into folders even if they are kept out: move them elsewhere, or use BuildKit:",
+                    *(install(BUILDX, plugins) if cli.delegates else ("export DOCKER_BUILDKIT=1",)),
+                )
+                if classic
+                else ()
+            ),
+        ),
     )
 
 

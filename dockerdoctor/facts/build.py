@@ -67,7 +67,8 @@ class Context:
     size: int  # bytes, of what is not kept out
     complete: bool
     largest: tuple[tuple[str, int], ...] = ()  # what lies at the top, and how much of it there is
-    unreadable: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()  # of what is sent
+    closed: tuple[str, ...] = ()  # folders that are kept out, and that cannot be read either
     excluded: tuple[Excluded, ...] = ()
     other_case: tuple[tuple[int, str, str], ...] = ()  # (line, source, what is there in other letters)
 
@@ -171,6 +172,7 @@ def context(host: Host, file: BuildFile) -> Context:
     rules = rules_of(host.text(ignore)) if ignore else ()
     sizes: dict[str, int] = {}
     unreadable: list[str] = []
+    closed: list[str] = []
     seen = 0
     queue = deque([""])
     while queue and seen < MAX_ENTRIES:
@@ -181,7 +183,9 @@ def context(host: Host, file: BuildFile) -> Context:
                 seen += 1
                 # Something in a folder that is kept out may be let in again: only then it is looked into.
                 out = bool(kept_out(path, rules))
-                if is_folder and not (out and not any(lets_in for _, _, lets_in, _ in rules)):
+                if is_folder and out and not (host.is_root or host.readable(f"{folder}/{path}")):
+                    closed.append(path)
+                elif is_folder and not (out and not any(lets_in for _, _, lets_in, _ in rules)):
                     queue.append(f"{path}/")
                 elif not is_folder and not out:
                     top = path.partition("/")[0]
@@ -207,6 +211,7 @@ def context(host: Host, file: BuildFile) -> Context:
         not queue and seen < MAX_ENTRIES,
         tuple(largest),
         tuple(unreadable[:MAX_SHOWN]),
+        tuple(closed[:MAX_SHOWN]),
         tuple(excluded),
         tuple(_other_case(host, folder, file)),
     )

@@ -179,20 +179,26 @@ ANN = Caller("ann", root=False, home="/home/ann", doctor="/usr/bin/doctor")
 
 
 @pytest.mark.parametrize(
-    ("file", "unreadable", "found", "status"),
+    ("file", "unreadable", "closed", "found", "status"),
     [
-        (ALL, (), BOTH, PASS),
-        (ALL, ("data/pg",), BOTH, FAIL),
-        (PLAIN, ("data/pg",), BOTH, PASS),
-        (PLAIN, ("app/x",), BOTH, FAIL),
-        (PLAIN, ("data/pg",), NONE, FAIL),
+        (ALL, (), (), BOTH, PASS),
+        (ALL, ("data/pg",), (), BOTH, FAIL),
+        (PLAIN, ("data/pg",), (), BOTH, PASS),
+        (PLAIN, ("app/x",), (), BOTH, FAIL),
+        (PLAIN, ("data/pg",), (), NONE, FAIL),
+        # The old builder looks into what is kept out, too.
+        (ALL, (), ("data",), BOTH, PASS),
+        (ALL, (), ("data",), NONE, FAIL),
     ],
 )
-def test_context_readable(file, unreadable, found, status):
-    context = replace(SMALL, unreadable=unreadable)
+def test_context_readable(file, unreadable, closed, found, status):
+    context = replace(SMALL, unreadable=unreadable, closed=closed)
     finding = build.context_readable.decide(file, context, ANN, NEW, found, told(""), WELL)
     assert finding.status is status
-    assert finding.fix == tuple(f"echo {path} >> /a/.dockerignore" for path in unreadable if status is FAIL)
+    if status is FAIL:
+        ignored = tuple(f"echo {path} >> /a/.dockerignore" for path in unreadable)
+        assert finding.fix[: len(ignored)] == ignored
+        assert ("apt-get install -y docker-buildx" in finding.fix) == (found is NONE)
 
 
 @pytest.mark.parametrize(

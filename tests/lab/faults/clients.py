@@ -294,6 +294,26 @@ FAULTS: tuple[Fault, ...] = (
         inject="install -d -o 999 -m 700 ~alice/db-data",
         broken=BUILD,
         user="alice",
+        cure="mv ~alice/db-data /srv",
+    ),
+    # Kept out, and in the old builder's way all the same.
+    Fault(
+        id="build-context-huge-or-unreadable:kept-out-folder",
+        check="build.context-readable",
+        setup="cd ~alice; " + PLAIN + "echo db-data > .dockerignore",
+        inject="install -d -o 999 -m 700 ~alice/db-data",
+        broken=BUILD,
+        user="alice",
+        verify_fix=True,
+        on={"20.10": {"verify_fix": False, "cure": "mv ~alice/db-data /srv"}},
+    ),
+    Fault(
+        id="build-context-huge-or-unreadable:unreadable-file",
+        check="build.context-readable",
+        setup="cd ~alice; " + PLAIN,
+        inject="install -m 600 /etc/hostname ~alice/key.pem",
+        broken=BUILD,
+        user="alice",
         verify_fix=True,
     ),
     Fault(
