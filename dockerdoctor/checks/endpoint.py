@@ -14,7 +14,8 @@ from dockerdoctor.facts.endpoint import (
 from dockerdoctor.facts.ping import OtherEngines
 from dockerdoctor.model import Evidence, Finding, Severity
 
-TLS = ("engine.tls-files", "engine.tls", "engine.certificate", "engine.client-certificate")
+# What explains by itself that a chosen endpoint does not answer.
+OF_THE_WAY = ("engine.ssh", "engine.tls-files", "engine.tls", "engine.certificate", "engine.client-certificate")
 CONTEXTS = "https://docs.docker.com/engine/manage-resources/contexts/"
 
 
@@ -72,7 +73,7 @@ def exported(exports: Exports | None, name: str) -> tuple[tuple[Evidence, ...], 
     title="DOCKER_HOST names an engine that answers",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/reference/cli/docker/#environment-variables",
-    upstream=TLS,
+    upstream=OF_THE_WAY,
 )
 def docker_host(
     endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None, others: OtherEngines | None
@@ -113,7 +114,7 @@ def docker_host(
     title="The current context leads to an engine",
     severity=Severity.ERROR,
     docs=CONTEXTS,
-    upstream=("engine.client-config", *TLS),
+    upstream=("engine.client-config", *OF_THE_WAY),
 )
 def context(
     endpoint: ChosenEndpoint,

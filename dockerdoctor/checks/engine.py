@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shlex import quote
 
-from dockerdoctor.checks.endpoint import TLS, exported
+from dockerdoctor.checks.endpoint import OF_THE_WAY, exported
 from dockerdoctor.checks.prerequisites import INSTALL, TROUBLE, of_this_host
 from dockerdoctor.checks.startup import CONFIG_ERRORS, NO_TRY
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
@@ -71,7 +71,7 @@ def frozen(endpoint: ChosenEndpoint, process: DaemonProcess, ping: DaemonPing) -
             "engine.context",
         ),
         # Without its files the client connects to nothing; and by itself TLS sends it to another place.
-        *("engine.tls-files", "engine.tls"),
+        *("engine.tls-files", "engine.tls", "engine.ssh"),
         *("engine.socket-permission", "engine.session-group", "engine.frozen"),
         *CONFIG_ERRORS,
     ),
@@ -123,7 +123,7 @@ def _to_reach(endpoint: ChosenEndpoint, outcome: str, exports: Exports | None) -
     upstream=(
         *NO_TRY,
         *("engine.reachable", "engine.listening", "engine.started"),
-        *("engine.start-limit", "engine.running", "engine.docker-host", "engine.context", *TLS),
+        *("engine.start-limit", "engine.running", "engine.docker-host", "engine.context", *OF_THE_WAY),
         *("engine.frozen", "engine.containerd", "resources.open-files"),
         *CONFIG_ERRORS,
     ),

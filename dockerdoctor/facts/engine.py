@@ -338,6 +338,8 @@ def client(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, timeout: floa
     """Build a docker-py client of the chosen engine; raises Unmeasured when it did not answer the ping."""
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
+    if endpoint.url.startswith("ssh://"):
+        raise Unmeasured("an engine behind ssh is asked for its version alone", how="run the doctor on its own host")
     if not endpoint.tls:
         return host.docker(endpoint.url, api_version(ping), timeout)
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - only remote engines need it

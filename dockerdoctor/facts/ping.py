@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from dockerdoctor.facts.client_tls import TlsFiles, trust
-from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, DaemonPing, mask_text
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import probe
 from dockerdoctor.tls import broken_off
@@ -73,11 +73,18 @@ def daemon_ping(host: Host, endpoint: ChosenEndpoint, files: TlsFiles | None) ->
     if endpoint.socket_path:
         return ping_unix(host, endpoint.socket_path)
     if endpoint.url.startswith("ssh://"):
-        done = host.run("docker", "-H", endpoint.url, "version", "--format", "{{.Server.APIVersion}}", timeout=5)
-        return DaemonPing(
-            "ok" if done.ok else "EIO", done.ok, outcome=done.err.strip()[:200], api_version=done.out.strip()
-        )
+        return _ping_ssh(host, endpoint)
     return _ping_tcp(host, endpoint)
+
+
+def _ping_ssh(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
+    """Have the docker command ask: it knows how to log in."""
+    done = host.run("docker", "-H", endpoint.url, "version", "--format", "{{.Server.APIVersion}}", timeout=5)
+    if done.ok:
+        return DaemonPing("ok", answered=True, outcome="ok", api_version=done.out.strip())
+    # What ssh said, or the docker command of the other host, comes last.
+    said = " ".join(done.err.rpartition("stderr=")[2].split())
+    return DaemonPing("EIO", answered=False, outcome=mask_text(said)[-300:])
 
 
 def _ping_tcp(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
