@@ -53,11 +53,20 @@ def url(settings: ProxySettings, trials: ProxyTrials, registries: Registries | N
     users = users_of(settings, first) if first.problem else in_containers(settings, first)
     where = users[0].source
     if first.problem:
+        lines = [u for u in settings.unit if u.value == first.value and not u.ignored and u.in_force]
+        where = lines[0].source if lines else where
+        # Quotes in quotes, or one that is not closed: systemd leaves them in the value.
+        quotes = [f"sed -i '{u.line}s/[\\x22\\x27]//g' {u.path}" for u in lines if re.search("[\"'\n]", u.value)]
         return failed(
-            f"{users[0].name}={first.value} in {where} is not a proxy's URL: {first.problem}",
+            f"{users[0].name}={first.value} in {where} is not a proxy's URL: {first.problem}".replace("\n", " "),
             *shown(users),
+            *shown(lines),
             cause=f"Programs cannot use {first.value!r}: {first.problem}.",
-            fix=(f"# write the proxy's URL, http://HOST:PORT, into {where}", *after(settings, users, units)),
+            fix=(
+                *(dict.fromkeys(quotes) or (f"# write the proxy's URL, http://HOST:PORT, into {where}",)),
+                *after(settings, users, units),
+            ),
+            impact=RESTARTS if after(settings, users, units) else "",
         )
     old = f'(^|[" =])(([^" =/]*@)?{address_of(first)})'
     return failed(

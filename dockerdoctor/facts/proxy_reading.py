@@ -167,15 +167,30 @@ def _place(section: str) -> str:
 
 
 def _environment_file(path: str, text: str, ignored: str) -> Iterator[tuple[UnitSetting, str]]:
-    for n, line in enumerate(text.splitlines(), 1):
-        bare = line.strip()
-        exported = bare.startswith("export ")
-        name, equals, value = bare.removeprefix("export ").strip().partition("=")
-        if not equals or bare.startswith("#") or name.lower() not in PROXY_VARIABLES:
-            continue
-        value = value.strip().strip("\"'")
-        why = ignored or ("systemd does not know “export”" if exported else "")
-        yield UnitSetting(path, n, name, mask_url(value), why), value
+    for n, key, value in assignments(text):
+        exported = key.startswith("export ")
+        name = key.removeprefix("export ").strip()
+        if name.lower() in PROXY_VARIABLES:
+            why = ignored or ("systemd does not know “export”" if exported else "")
+            yield UnitSetting(path, n, name, mask_url(value), why), value
+
+
+# A value in quotes may go on over lines, and what follows a closing quote belongs to it (systemd, env-file.c).
+ASSIGNMENT = re.compile(
+    r"""^[ \t]*(?P<key>[^\n#;=][^\n=]*?)[ \t]*=[ \t]*(?P<value>(?:"(?:[^"\\]|\\.)*(?:"|\Z)|'[^']*(?:'|\Z))*[^\n]*)""",
+    re.MULTILINE | re.DOTALL,
+)
+QUOTED = re.compile(r"""(?:"((?:[^"\\]|\\.)*)(?:"|\Z)|'([^']*)(?:'|\Z))""", re.DOTALL)
+
+
+def assignments(text: str) -> Iterator[tuple[int, str, str]]:
+    """The lines of an EnvironmentFile= as systemd reads them: number, name, value without its outer quotes."""
+    for match in ASSIGNMENT.finditer(text):
+        rest, value = match["value"], ""
+        while quoted := QUOTED.match(rest):
+            value += quoted[1] if quoted[1] is not None else quoted[2]
+            rest = rest[quoted.end() :]
+        yield text.count("\n", 0, match.start("key")) + 1, match["key"], value + rest.rstrip()
 
 
 def raw_units(host: Host, units: Units | None) -> list[tuple[UnitSetting, str]]:

@@ -11,7 +11,14 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, client_con
 from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.proxy import ProxySettings, Setting, UnitSetting
 from dockerdoctor.facts.proxy_detours import candidates, near
-from dockerdoctor.facts.proxy_reading import dockerfile_settings, raw_client, raw_daemon, raw_known, raw_units
+from dockerdoctor.facts.proxy_reading import (
+    assignments,
+    dockerfile_settings,
+    raw_client,
+    raw_daemon,
+    raw_known,
+    raw_units,
+)
 from dockerdoctor.facts.proxy_trying import proxy_settings, running_settings
 from dockerdoctor.host import Host
 from tests.checks.test_registry import info
@@ -253,3 +260,23 @@ def test_mirrors_may_be_detours():
     assert near(one)
     assert one.wanted_by == "registry-mirrors"
     assert not list(candidates(Containers(()), ProxySettings(), ("http://10.0.0.1:5000/",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("HTTP_PROXY=http://h:1\n", [(1, "HTTP_PROXY", "http://h:1")]),
+        ("# a\n; b\n\n HTTP_PROXY = 'http://h:1' \n", [(4, "HTTP_PROXY", "http://h:1")]),
+        ('A="x"\nB="y"\n', [(1, "A", "x"), (2, "B", "y")]),
+        # Quotes in quotes stay, and so does one in the middle.
+        ("HTTP_PROXY='\"http://h:1\"'\n", [(1, "HTTP_PROXY", '"http://h:1"')]),
+        ('A=http://"h":1\n', [(1, "A", 'http://"h":1')]),
+        # One that is not closed takes the next line too.
+        ('A="http://h:1\nB=2\nC="x"\n', [(1, "A", 'http://h:1\nB=2\nC=x"')]),
+        ('A="http://h:1\n', [(1, "A", "http://h:1\n")]),
+        ("export A=1\n", [(1, "export A", "1")]),
+        ("A=\nB=1\n", [(1, "A", ""), (2, "B", "1")]),
+    ],
+)
+def test_an_environment_file(text, found):
+    assert list(assignments(text)) == found

@@ -346,6 +346,23 @@ FAULTS = (
         broken="timeout 30 docker build -q --no-cache .",
     ),
     Fault(
+        # systemd takes the outer quotes off, and no others.
+        "proxy-url-without-scheme:quotes-in-quotes",
+        "proxy.url",
+        setup=behind_proxy,
+        inject=f'rm {DROP_IN}; printf \'%s\\n\' "HTTP_PROXY=\'\\"{PROXY}\\"\'" "HTTPS_PROXY=\'\\"{PROXY}\\"\'" >> /etc/default/docker; {RESTART}',
+        broken=PULL_HUB,
+        verify_fix=True,
+    ),
+    Fault(
+        "proxy-url-without-scheme:open-quote",
+        "proxy.url",
+        setup=behind_proxy,
+        inject=f"rm {DROP_IN}; printf '%s\\n' 'HTTP_PROXY=\"{PROXY}' 'HTTPS_PROXY={PROXY}' >> /etc/default/docker; {RESTART}",
+        broken=PULL_HUB,
+        verify_fix=True,
+    ),
+    Fault(
         # What curl reads, and dockerd does not.
         "proxy-daemon-not-set:all-proxy",
         "proxy.all-proxy",
