@@ -16,6 +16,7 @@ from dockerdoctor.facts.engine import EngineInfo, Units
 from dockerdoctor.facts.inside import USER, Inside, View
 from dockerdoctor.facts.names_in_use import NamesInUse, Use
 from dockerdoctor.facts.records import NOBODY
+from dockerdoctor.facts.routes import Routes
 from dockerdoctor.facts.split import Routed, SplitDns
 from dockerdoctor.host import DnsAnswer
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -140,6 +141,7 @@ def split_names(
     resolver: HostResolver | None,
     config: DaemonJson | None,
     split: SplitDns | None,
+    routes: Routes | None,
     units: Units | None,
     info: EngineInfo | None,
 ) -> Finding:
@@ -158,7 +160,7 @@ def split_names(
     lost: list[tuple[Use, DnsAnswer | None, DnsAnswer]] = []
     for use in in_use.all:
         here = first_word(inside.host, inside.host.nameservers, use.name)
-        known = (here and here.addresses) or _hosts_entry(inside.host, use.name)
+        known = _elsewhere((*(here.addresses if here else ()), _hosts_entry(inside.host, use.name)), routes)
         there = _word_for(use, inside, running, containers)
         if known and there and not there.addresses:
             lost.append((use, here, there))
@@ -192,6 +194,11 @@ def split_names(
         else _known_first(best, servers, config, units),
         impact="" if by_itself or not best else impact(info),
     )
+
+
+def _elsewhere(addresses: Iterable[str], routes: Routes | None) -> bool:
+    """Whether a name leads away from this host: what runs here is often told its own name, and never asks for it."""
+    return any(a and not is_loopback(a) and not (routes and routes.owns(a)) for a in addresses)
 
 
 def _word_for(

@@ -67,6 +67,13 @@ SUFFIXES = frozenset(
         "zip",
     ]
 )
+# Variables that say what the container itself is called, which it need not look up.
+OWN_NAME = re.compile(
+    r"DOMAIN|ORIGIN|FQDN|(?:^|_)(?:ADVERTISED|ALLOWED|APP|BASE|CALLBACK|CORS|EXTERNAL|FRONTEND|HOME|LETSENCRYPT|PUBLIC|"
+    r"REDIRECT|ROOT|SITE|TRUSTED|VIRTUAL|WEB|WEBSITE)(?:_(?:URL|URI|HOST|NAME|ADDRESS|PROXIE)S?)?$|"
+    r"^(?:HOST|HOSTNAME|NODE_NAME|SERVER_NAME|URL|VHOST)$",
+    re.IGNORECASE,
+)
 # Containers that look names up with a resolver of their own.
 OWN_RESOLVER = {"host", "none"}
 OWN_FILES = {"/etc/hosts", "/etc/resolv.conf"}
@@ -104,7 +111,7 @@ def uses(container: Container) -> Iterator[Use]:
     """What one container's settings, command and health check name."""
     test = container.details.health.test if container.details and container.details.health else ()
     texts = (
-        *container.env,
+        *((name, value) for name, value in container.env if not OWN_NAME.search(name)),
         *(("its command", word) for word in container.command),
         *(("its health check", word) for word in test),
     )

@@ -248,6 +248,9 @@ def company(there="", host="192.0.2.7", hosts="", corp="", own=(STUB,)):
         ((company(there="192.0.2.99"), APP), PASS, "as on the host"),
         # A name that nobody knows is the application's own mistake.
         ((company(host=""), APP), PASS, "as on the host"),
+        # What runs here is often told its own name.
+        ((company(host="10.0.0.5"), APP, ROUTES), PASS, "as on the host"),
+        ((company(host="", hosts=f"127.0.1.1 {GIT}\n"), APP), PASS, "as on the host"),
         # An inside name that no container wants harms nobody.
         ((company(), NamesInUse(())), SKIP, "no container"),
         ((company(hosts=f"192.0.2.7 git {GIT}\n"), APP), FAIL, "/etc/hosts alone"),

@@ -26,6 +26,7 @@ def found(**settings):
         ({"env": (("GIT_URL", "https://git.corp.example:8443/x.git"),)}, [("git.corp.example", "GIT_URL")]),
         ({"env": (("DB", "postgres://u:***@db.corp.example/app"),)}, [("db.corp.example", "DB")]),
         ({"env": (("SMTP_HOST", "mail.corp.example"),)}, [("mail.corp.example", "SMTP_HOST")]),
+        ({"env": (("APP_DB_HOST", "db.corp.example"),)}, [("db.corp.example", "APP_DB_HOST")]),
         (
             {"env": (("KAFKA", "k1.corp.example:9092,k2.corp.example:9092"),)},
             [("k1.corp.example", "KAFKA"), ("k2.corp.example", "KAFKA")],
@@ -61,6 +62,9 @@ def found(**settings):
             [],
         ),
         ({"command": ("java", "-jar", "a.jar", "com.example.Main", "f(a.b)", "me@mail.example")}, []),
+        # What it is called itself, it need not look up.
+        ({"env": (("VIRTUAL_HOST", "app.corp.example"), ("ROOT_URL", "https://app.corp.example/"))}, []),
+        ({"env": (("NEXTCLOUD_TRUSTED_DOMAINS", "app.corp.example"), ("SERVER_NAME", "app.corp.example"))}, []),
         # It has an entry of its own.
         ({"env": (("H", "git.corp.example"),), "extra_hosts": ("git.corp.example:192.0.2.7",)}, []),
         ({"env": (("H", "web.net"),), "networks": (Attachment("net", "n", "", ("web.net",)),)}, []),
