@@ -74,16 +74,23 @@ def aaaa_silent(
     servers, source = given(config, resolver)
     now = tuple(s for s in inside.bridge.nameservers if not is_loopback(s)) or servers
     first = now[0]
-    asked = [v for v in inside.views if v.record(first, HUB, "AAAA")]
     # The same name: a resolver without a way out is silent about what it does not know, whatever the type.
-    if not asked or not all(works(a for a in v.said(first, "udp") if a.name == HUB) for v in asked):
+    asked = [
+        v
+        for v in inside.views
+        if v.record(first, HUB, "AAAA") and works(a for a in v.said(first, "udp") if a.name == HUB)
+    ]
+    if not asked:
         return skipped(f"{first} did not answer for IPv4 addresses either")
-    if not all(_unheard(v, first) for v in asked):
-        return passed(f"{first} answers for A and AAAA records")
-    waited = [x for v in asked for x in v.lookups]
-    if any(x.seconds < KEPT_WAITING for x in waited):
-        return passed(f"{first} is silent about AAAA records, and no program waits for it")
-    found = blockers(asked[0], first, ("udp",), routes, firewall, networks, moved) if routes else ()
+    unheard = [v for v in asked if all(a.outcome == "timeout" for a in v.record(first, HUB, "AAAA"))]
+    sick = [v for v in unheard if not any(x.seconds < KEPT_WAITING for x in v.lookups)]
+    if not sick:
+        return passed(
+            f"{first} is silent about AAAA records, and no program waits for it"
+            if unheard
+            else f"{first} answers for A and AAAA records"
+        )
+    found = blockers(sick[0], first, ("udp",), routes, firewall, networks, moved) if routes else ()
     other = next((s for s in servers[1:] + _others(inside) if s != first and _answers_both(inside, s)), "")
     written = (
         set_in_daemon(config, "dns", [other], units)
@@ -95,7 +102,7 @@ def aaaa_silent(
     )
     return failed(
         f"{first} ({source}) answers containers for A records and not for AAAA{named(found)}; every look-up waits for it",
-        *(Evidence(f"A {HUB} @{first} udp, from the {v.place}", outcome(v.said(first, "udp"))) for v in asked),
+        *(Evidence(f"A {HUB} @{first} udp, from the {v.place}", outcome(v.said(first, "udp"))) for v in sick),
         *(line for v in (inside.host, *asked) for line in shown_record(v.record(first, HUB, "AAAA"), v.place)),
         *(Evidence(f"getaddrinfo {HUB}, from the {v.place}", _took(v)) for v in asked),
         *shown(found),
@@ -106,10 +113,6 @@ def aaaa_silent(
         else (f"# have {first} answer AAAA questions, were it with “no such record”; until then:", *written),
         impact="" if found else impact(info),
     )
-
-
-def _unheard(view: View, server: str) -> bool:
-    return all(a.outcome == "timeout" for a in view.record(server, HUB, "AAAA"))
 
 
 def _answers_both(inside: Inside, server: str) -> bool:
