@@ -40,6 +40,11 @@ def _wildcards(view: View) -> Iterator[DnsAnswer]:
             yield word
 
 
+def completed_first(view: View, name: str) -> bool:
+    """Whether a place takes a name for another's: a domain that answers for any name is tried with it before itself."""
+    return name.count(".") < _ndots(view) and any(_wildcards(view))
+
+
 @check(
     "dns.search-wildcard",
     title="Names in containers are not completed with a domain that answers for every name",

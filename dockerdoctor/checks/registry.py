@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from dockerdoctor.checks.dns_names import completed_first
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.registry import Registries, Registry, registry_of
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -112,6 +114,15 @@ def _because(registries: Iterable[Registry]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+ASTRAY = "dns.search-wildcard"
+
+
+def _astray(registries: Iterable[Registry], inside: Inside | None) -> tuple[str, ...]:
+    """Whether this host takes their names for others: completed with a domain that answers for any."""
+    names = [split_port(r.host_port)[0] for r in registries]
+    return (ASTRAY,) if inside and any(completed_first(inside.host, name) for name in names) else ()
+
+
 def _list(registries: Iterable[Registry]) -> str:
     return ", ".join(f"{r.name} {r.trouble}" for r in registries)
 
@@ -124,9 +135,9 @@ def _list(registries: Iterable[Registry]) -> str:
     title="Docker Hub, or a mirror of it, serves",
     severity=Severity.ERROR,
     docs="https://docs.docker.com/desktop/setup/allow-list/",
-    upstream=("dns.host-resolves", *PROXIES, *MISSING_PROXY, *FULL_TABLE, *OWN),
+    upstream=("dns.host-resolves", ASTRAY, *PROXIES, *MISSING_PROXY, *FULL_TABLE, *OWN),
 )
-def hub(registries: Registries) -> Finding:
+def hub(registries: Registries, inside: Inside | None = None) -> Finding:
     """
     An image's name without a registry means Docker Hub; mirrors are asked first, and one that serves is enough.
 
@@ -150,7 +161,7 @@ def hub(registries: Registries) -> Finding:
         *lines,
         cause=_why(sick[0]),
         fix=_ways(sick[0], mirrored=bool(registries.mirrors)),
-        because=_because(sick),
+        because=(*_because(sick), *_astray(sick, inside)),
     )
 
 
@@ -224,9 +235,18 @@ def _ways(registry: Registry, *, mirrored: bool) -> tuple[str, ...]:
     title="The other registries that something here uses serve",
     severity=Severity.WARNING,
     docs="https://docs.docker.com/reference/cli/docker/image/pull/",
-    upstream=("dns.host-resolves", *PROXIES, *MISSING_PROXY, *FULL_TABLE, *OWN, "registry.hub", "registry.mirrors"),
+    upstream=(
+        "dns.host-resolves",
+        ASTRAY,
+        *PROXIES,
+        *MISSING_PROXY,
+        *FULL_TABLE,
+        *OWN,
+        "registry.hub",
+        "registry.mirrors",
+    ),
 )
-def others_serve(registries: Registries) -> Finding:
+def others_serve(registries: Registries, inside: Inside | None = None) -> Finding:
     """
     Registries that a container's image, a login, a Dockerfile or certs.d names.
 
@@ -251,7 +271,7 @@ def others_serve(registries: Registries) -> Finding:
         *(Evidence(r.named_by, r.name) for r in sick),
         cause=_why(sick[0]),
         fix=(f"# see it for yourself: curl -v {sick[0].asked.url}",),
-        because=(*_because(sick), *twice),
+        because=(*_because(sick), *_astray(sick, inside), *twice),
     )
 
 
