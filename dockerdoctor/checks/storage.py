@@ -62,6 +62,8 @@ def _ways(usage: DiskUsage | None, *, inodes: bool = False) -> Iterator[str]:
             yield f"# stopped containers have written into themselves: {_named(stopped)}; if nobody needs it: docker rm {names}"
     for name, length in usage.running_writers if usage else ():
         yield f"# {name} runs and has written {size(length)} into itself: see `docker exec {name} du -x /`, or remove it"
+    if usage and usage.used_volumes:
+        yield f"# containers keep data in volumes, which is theirs to make less: {_named(usage.used_volumes)}"
     for path, length in usage.logs if usage else ():
         yield (
             f"# {size(length)} of one container's output, which grows for ever without max-size in log-opts; "
@@ -139,7 +141,7 @@ def space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None) -> 
     looked = [fs for fs in storage.filesystems if not fs.problem]
     if not looked:
         return unknown(f"{storage.data_root.path}: {storage.data_root.problem}")
-    full = [fs for fs in looked if fs.free < FULL[fs.purpose] and not _made_full(fs)]
+    full = [fs for fs in looked if (fs.free < FULL[fs.purpose] or _reserved(fs)) and not _made_full(fs)]
     if not full:
         return passed(f"{size(looked[0].free)} free for {looked[0].path}", *map(_seen, looked))
     worst = full[0]
@@ -148,8 +150,11 @@ def space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None) -> 
         if worst.purpose == "data root"
         else (f"# make room on {worst.mount_point}: du -xh {worst.mount_point} | sort -h | tail -20",)
     )
+    left = f"{size(worst.free)} of {size(worst.size)} free"
+    if worst.free >= FULL[worst.purpose]:
+        left = f"the {size(worst.free)} that are left of {size(worst.size)} are kept for root"
     return failed(
-        f"{worst.path} ({worst.purpose}) is full: {size(worst.free)} of {size(worst.size)} free",
+        f"{worst.path} ({worst.purpose}) is full: {left}",
         *map(_seen, full),
         *_takers(usage),
         cause=f"The filesystem on {worst.mount_point}, where Docker's {worst.purpose} lies, has no room left.",
@@ -167,6 +172,15 @@ def _because(fs: Filesystem, usage: DiskUsage | None, held: HeldFiles | None) ->
         "storage.held-files": sum(file.size for file in held.all) if held else 0,
     }
     return tuple(name for name, taken in takes.items() if taken and fs.free + taken >= enough(fs))
+
+
+def _reserved(fs: Filesystem) -> bool:
+    """
+    Whether only root may write any more (tune2fs(8), -m): into a volume, what runs as somebody else meets ENOSPC.
+
+    Into a container's own files it may write all the same: overlayfs does that as root.
+    """
+    return fs.purpose == "data root" and not fs.available and fs.free > 0
 
 
 def _made_full(fs: Filesystem) -> bool:
@@ -232,5 +246,5 @@ def low_space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None)
         *_takers(usage),
         cause=f"The filesystem on {fs.mount_point} is nearly full.",
         fix=tuple(_ways(usage)),
-        because=("storage.space",) if fs.free < FULL[fs.purpose] else _because(fs, usage, held),
+        because=("storage.space",) if fs.free < FULL[fs.purpose] or _reserved(fs) else _because(fs, usage, held),
     )

@@ -21,7 +21,7 @@ def mount(data: DataRootMount) -> Finding:
     How to fix: stop Docker, mount the disk, start Docker; and let Docker wait for it at boot.
     """
     if not data.where:
-        return skipped(f"/etc/fstab has no file system of its own for {data.root}")
+        return skipped(f"neither /etc/fstab nor a mount unit has a file system of its own for {data.root}")
     seen = Evidence(data.source, data.line)
     if data.mounted:
         return passed(f"{data.where} is mounted", seen)
@@ -32,7 +32,9 @@ def mount(data: DataRootMount) -> Finding:
         cause=f"{data.source} has a file system for {data.where}, and Docker writes into the folder beneath it instead.",
         fix=(
             "systemctl stop docker.socket docker.service",
-            f"mount {data.where}",
+            f"systemctl start {data.source.rpartition('/')[2]}"
+            if data.source.endswith(".mount")
+            else f"mount {data.where}",
             "systemctl reset-failed docker.service docker.socket",
             "systemctl start docker.socket docker.service",
             f"# so that Docker waits for it at boot: systemctl edit docker, [Unit] RequiresMountsFor={data.root}",

@@ -36,6 +36,7 @@ class Builder:
     driver: str = ""  # "docker-container", "kubernetes", "remote"
     path: str = ""  # where that is said
     servers: tuple[str, ...] = ()  # nameservers of its buildkitd.toml
+    registries: tuple[str, ...] = ()  # that its buildkitd.toml says something about
 
 
 @probe()
@@ -81,7 +82,8 @@ def builder(host: Host, client: ClientConfig) -> Builder:
             toml = _decoded(str(content))
         elif before := table(node).get("ConfigFile"):  # until buildx 0.6
             toml = host.text(str(before))
-    return Builder(name, str(said.get("Driver") or ""), path, dns_of(toml)) if said else Builder()
+    registries = tuple(re.findall(r"^\s*\[registry\.[\"']([^\"']+)[\"']", toml, re.MULTILINE))
+    return Builder(name, str(said.get("Driver") or ""), path, dns_of(toml), registries) if said else Builder()
 
 
 def _json(text: str) -> dict[str, object]:

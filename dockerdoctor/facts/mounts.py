@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from dockerdoctor.facts.storage import Storage, unescaped
@@ -11,11 +12,11 @@ from dockerdoctor.measure import probe
 
 @dataclass(frozen=True, slots=True)
 class DataRootMount:
-    """The line of /etc/fstab that the data root lies below, other than the root's; empty without one."""
+    """The line of /etc/fstab, or the mount unit, that the data root lies below, other than the root's; empty without one."""
 
     root: str  # the data root
     where: str = ""  # its mount point
-    source: str = ""  # "/etc/fstab:5"
+    source: str = ""  # "/etc/fstab:5", "/etc/systemd/system/srv-docker.mount"
     line: str = ""
     mounted: bool = False
 
@@ -38,4 +39,17 @@ def data_root_mount(host: Host, storage: Storage) -> DataRootMount:
         if inside and "noauto" not in options and len(where) > len(best.where):
             # Password options of network file systems are nobody's business.
             best = DataRootMount(root, where, f"/etc/fstab:{n}", " ".join(fields[:3]), where in points)
-    return best
+    return best if best.where else _by_unit(host, root, points)
+
+
+UNITS = "/etc/systemd/system"
+
+
+def _by_unit(host: Host, root: str, points: set[str]) -> DataRootMount:
+    """A mount unit that is enabled: something wants it, or needs it, by a link (systemd.mount(5))."""
+    for path in host.listdir(UNITS, "*.mount"):
+        where = re.search(r"^\s*Where\s*=\s*(\S+)", host.text(f"{UNITS}/{path}"), re.MULTILINE)
+        wanted = any(host.exists(f"{UNITS}/{folder}/{path}") for folder in host.listdir(UNITS, "*.[rw]*s"))
+        if where and wanted and (root == where[1] or root.startswith(f"{where[1].rstrip('/')}/")):
+            return DataRootMount(root, where[1], f"{UNITS}/{path}", f"Where={where[1]}", where[1] in points)
+    return DataRootMount(root)

@@ -76,6 +76,7 @@ class DiskUsage:
     stopped: tuple[tuple[str, int], ...] = ()  # (container, bytes it wrote into itself), the biggest first
     running_writers: tuple[tuple[str, int], ...] = ()  # (container, bytes it wrote into itself), the biggest first
     volumes: tuple[tuple[str, int], ...] = ()  # that no container uses: (name, bytes), the biggest first
+    used_volumes: tuple[tuple[str, int], ...] = ()  # those worth looking at
     logs: tuple[tuple[str, int], ...] = ()  # (path, bytes), the biggest first; root only
 
 
@@ -222,7 +223,12 @@ def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskU
     unused = [i for i in rows("Images") if not number(i, "Containers")]
     dangling = [i for i in unused if not [t for t in i.get("RepoTags") or () if t != "<none>:<none>"]]
     stopped = [c for c in rows("Containers") if c.get("State") not in {"running", "paused", "restarting"}]
-    volumes = [v for v in rows("Volumes") if not number(v.get("UsageData") or {}, "RefCount")]
+
+    def used(volume: dict[str, Any]) -> bool:
+        return bool(number(volume.get("UsageData") or {}, "RefCount"))
+
+    def held(volume: dict[str, Any]) -> tuple[str, int]:
+        return str(volume.get("Name")), number(volume.get("UsageData") or {}, "Size")
 
     def written(container: dict[str, Any]) -> tuple[str, int]:
         return name(container), number(container, "SizeRw")
@@ -244,6 +250,7 @@ def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskU
         unused_images=sum(map(own, unused)),
         stopped=biggest(map(written, stopped)),
         running_writers=tuple(w for w in running if w[1] >= BIG)[:3],
-        volumes=biggest((str(v.get("Name")), number(v.get("UsageData") or {}, "Size")) for v in volumes),
+        volumes=biggest(held(v) for v in rows("Volumes") if not used(v)),
+        used_volumes=tuple(v for v in biggest(held(v) for v in rows("Volumes") if used(v)) if v[1] >= BIG)[:3],
         logs=logs,
     )

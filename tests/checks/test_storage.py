@@ -39,6 +39,7 @@ def disks(*more, **changes):
         (space, disks(free=0), FAIL, "0 B of 100 GB free"),
         (space, disks(free=63 * MB), FAIL, "63 MB"),
         (space, disks(free=65 * MB), PASS, "65 MB free"),
+        (space, disks(free=5 * GB, available=0), FAIL, "the 5 GB that are left of 100 GB are kept for root"),
         # A small tmpfs is small on purpose.
         (space, disks(RUN), PASS, "50 GB free"),
         (space, disks(replace(RUN, free=0)), FAIL, "exec root"),

@@ -90,5 +90,6 @@ def test_builder_of_its_own(tmp_path):
     client = ClientConfig("/root/.docker/config.json", exists=False)
     found = builder.measure(Host(root=tmp_path, env={}), client)
     assert (found.name, found.driver, found.servers) == ("mine", "docker-container", ("198.51.100.53", "10.0.0.9"))
+    assert found.registries == ("docker.io",)
     assert not builder.measure(Host(root=tmp_path, env={"BUILDX_BUILDER": "../mine"}), client).name
     assert not builder.measure(Host(root=tmp_path, env={}), replace(client, path="/home/a/.docker/config.json")).name

@@ -54,6 +54,7 @@ def test_usage():
             "Volumes": [
                 {"Name": "a", "UsageData": {"RefCount": 0, "Size": 5}},
                 {"Name": "b", "UsageData": {"RefCount": 1, "Size": 6}},
+                {"Name": "c", "UsageData": {"RefCount": 2, "Size": 60 << 20}},
             ],
             "BuildCache": [{"Size": 11, "InUse": False}, {"Size": 12, "InUse": True}, {"Size": 13, "Shared": True}],
         }
@@ -61,7 +62,7 @@ def test_usage():
     assert (said.dangling_images, said.unused_images, said.build_cache) == (37, 87, 11)
     assert said.stopped == (("old", 9), ("new", 0))
     assert said.running_writers == (("web", 50 << 20),)
-    assert said.volumes == (("a", 5),)
+    assert (said.volumes, said.used_volumes) == ((("a", 5),), (("c", 60 << 20),))
 
 
 def test_nonsense_is_nothing():

@@ -2,6 +2,7 @@
 
 `python3 front.py ADDRESS PORT UPSTREAM WAYS`, where WAYS is an object of JSON:
 "platforms": what every image is made for, as a manifest list says it ("linux/arm64/v8"), and for nothing else;
+"deny": the status with which it gives no manifest to anybody;
 "blobs": where one is sent for layers, a URL without its path; "blob_status": what is said of them instead;
 "auth": "bearer" or "basic", "login": "user:password" that is taken; with "bearer" strangers get a token too, unless "closed".
 """
@@ -39,6 +40,8 @@ class Front(http.server.BaseHTTPRequestHandler):
             self.say(401, self.error("UNAUTHORIZED"), {"WWW-Authenticate": realm})
         elif WAYS.get("auth") == "basic" and given != ours:
             self.say(401, self.error("UNAUTHORIZED"), {"WWW-Authenticate": 'Basic realm="lab"'})
+        elif "/manifests/" in self.path and WAYS.get("deny"):
+            self.say(WAYS["deny"], self.error("DENIED"))
         elif "/blobs/" in self.path and WAYS.get("blob_status"):
             self.say(WAYS["blob_status"], b"<html>Blocked</html>", {"Content-Type": "text/html"})
         elif "/blobs/" in self.path and WAYS.get("blobs"):

@@ -216,4 +216,38 @@ FAULTS = (
         broken="docker image inspect busybox >/dev/null",
         verify_fix=True,
     ),
+    Fault(
+        "disk-data-root-mount-missing:unit",
+        "storage.mount",
+        setup="""
+            mkdir -p /mnt/disk && mount -t tmpfs -o size=300m tmpfs /mnt/disk
+            printf '[Mount]\\nWhat=/mnt/disk\\nWhere=/srv/docker\\nOptions=bind\\n[Install]\\nWantedBy=multi-user.target\\n' \\
+                > /etc/systemd/system/srv-docker.mount
+            systemctl enable --quiet --now srv-docker.mount
+        """
+        + SMALL.format(options="").replace("mount -t tmpfs -o size=300m tmpfs /srv/docker", ""),
+        inject="""
+            systemctl stop docker.socket docker.service
+            systemctl stop srv-docker.mount
+            systemctl reset-failed docker.service docker.socket
+            systemctl start docker.socket docker.service""",
+        broken="docker image inspect busybox >/dev/null",
+        verify_fix=True,
+    ),
+    # What ext4 keeps back for root is no use to others.
+    Fault(
+        "disk-full-data-root:reserved",
+        "storage.space",
+        setup=disk(
+            "mkfs.ext4 -q -F -m 30",
+            MOVED.format(keys="")
+            + "docker pull -q busybox; docker volume create data; chmod 777 /srv/docker/volumes/data/_data",
+        ),
+        inject="""
+            while [ $(df --output=avail /srv/docker | tail -1) -gt 0 ]; do
+                head -c 20M /dev/zero >> /srv/docker/backup
+            done""",
+        broken="docker run --rm --user 1000 -v data:/data busybox dd if=/dev/zero of=/data/file bs=1M count=5",
+        cure="rm /srv/docker/backup",
+    ),
 )
