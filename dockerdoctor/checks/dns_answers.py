@@ -48,6 +48,7 @@ NO_SERVER: tuple[str, ...] = (
     "dns.host-resolves",
     "dns.loopback-in-daemon-json",
     "dns.ipv6-only",
+    "dns.redirected",
     "dns.udp-blocked",
     "dns.input-firewall",
     "dns.forward-firewall",

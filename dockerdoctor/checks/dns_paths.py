@@ -38,6 +38,7 @@ def _well_without(view: View, server: str, servers: tuple[str, ...]) -> bool:
     title="UDP reaches nameservers where TCP does",
     severity=Severity.ERROR,
     docs=CONTAINER_DNS,
+    upstream=("dns.redirected",),
 )
 def udp_blocked(
     inside: Inside,
@@ -87,7 +88,7 @@ def udp_blocked(
     title="Containers reach a nameserver that runs on this host",
     severity=Severity.ERROR,
     docs=FIREWALLS,
-    upstream=("dns.udp-blocked",),
+    upstream=("dns.redirected", "dns.udp-blocked"),
 )
 def input_firewall(
     inside: Inside,
@@ -134,7 +135,7 @@ def input_firewall(
     title="Questions from containers reach the nameservers that answer the host",
     severity=Severity.ERROR,
     docs=FIREWALLS,
-    upstream=("dns.udp-blocked", *NO_CONNECTION),
+    upstream=("dns.redirected", "dns.udp-blocked", *NO_CONNECTION),
 )
 def forward_firewall(
     inside: Inside,

@@ -20,7 +20,7 @@ ROOT = "0"  # dockerd's user, and that of whoever may read the rules
 def blockers(
     view: View,
     server: str,
-    transports: Iterable[str],
+    transports: tuple[str, ...],
     routes: Routes,
     firewall: Firewall | None,
     networks: Networks | None,
@@ -33,6 +33,7 @@ def blockers(
     bridge = network.bridge if network else SOME_BRIDGE
     local = routes.owns(server)
     found: list[Drop] = []
+    maybe: list[Drop] = []
     for protocol in transports:
         source = somebody(network) if network else ""
         out = "" if local or not routes.uplink else routes.uplink.name
@@ -40,7 +41,11 @@ def blockers(
         ways = drops(firewall, "input", packet, moved) if local else dropped_on_the_way(firewall, packet, moved)
         # The rules of the network that was made for the questions came and went with it: only what counted is sure.
         found += [d for d in ways if (d.sure if network else d.packets) and not d.dockers][:1]
-    return tuple(dict.fromkeys(found))
+        maybe += [d for d in ways if network and not d.dockers]
+    # A rule whose conditions are beyond us (a set of pairs, a rate) did it where no other could have.
+    suspects = dict.fromkeys(maybe)
+    alone = len({(d.chain.label, d.rule and d.rule.verdict) for d in suspects}) == 1
+    return tuple(dict.fromkeys(found)) or (tuple(suspects) if alone and len(suspects) <= len(transports) else ())
 
 
 def shown(found: Iterable[Drop]) -> tuple[Evidence, ...]:

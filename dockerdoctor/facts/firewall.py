@@ -164,9 +164,17 @@ class Moved:
 
 def _in_network(address: str, networks: tuple[str, ...]) -> bool | None:
     try:
-        return any(ipaddress.ip_address(address) in ipaddress.ip_network(n, strict=False) for n in networks)
+        return any(_within(ipaddress.ip_address(address), n) for n in networks)
     except ValueError:
         return None
+
+
+def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: str) -> bool:
+    """Whether an address lies in "10.0.0.0/8", or in a range of nftables': "10.0.0.1:10.0.0.9"."""
+    low, _, high = network.partition(":")
+    if "." in low and high:
+        return int(ipaddress.IPv4Address(low)) <= int(address) <= int(ipaddress.IPv4Address(high))
+    return address in ipaddress.ip_network(network, strict=False)
 
 
 def _in_ports(port: int, ranges: tuple[str, ...]) -> bool | None:
