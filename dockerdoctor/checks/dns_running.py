@@ -24,21 +24,23 @@ def stale_container(
     A container keeps the nameservers it was started with, whatever the host's are by now (moby/moby#42752).
 
     Why it matters: after a VPN, a new network or a changed daemon.json, old containers no longer resolve, new ones do.
-    How to fix: restart the container; recreate it when it was started with --dns.
+    How to fix: restart the container.
     """
     if unasked := dark(inside):
         return unasked
     if not running.all:
         return skipped("no container runs")
-    asked = [c for c in running.all if any(both(v, s) for v in inside.views for s in (*c.own, *c.servers))]
-    sick = []
+    # Those with servers of their own are judged by these (`dns.container-own`).
+    named = {c.container for c in running.all if c.own}
+    asked = [c for c in running.all if not c.own and any(both(v, s) for v in inside.views for s in c.servers)]
     # On a user-defined network the engine asks for the container, and may reach what no container does.
     heard = {name for name, said in embedded.answers if said in {"NOERROR", "NXDOMAIN"}} if embedded else set()
-    for c in (c for c in asked if c.container not in heard):
-        servers = tuple(dict.fromkeys((*c.own, *c.servers)))
-        if not any(works(both(v, s)) for v in inside.views for s in servers):
-            sick.append((c, servers))
-    deaf = deaf_resolvers(embedded, inside)
+    sick = [
+        (c, c.servers)
+        for c in asked
+        if c.container not in heard and not any(works(both(v, s)) for v in inside.views for s in c.servers)
+    ]
+    deaf = tuple((name, said) for name, said in deaf_resolvers(embedded, inside) if name not in named)
     if deaf:
         names = ", ".join(name for name, _ in deaf)
         return failed(
@@ -54,18 +56,14 @@ def stale_container(
             return unknown(f"the resolv.conf of {running.unread} containers cannot be read", how="# run as root")
         return passed(f"the nameservers of {len(asked)} running containers answer")
     names = ", ".join(c.container for c, _ in sick)
-    restart = [c.container for c, _ in sick if not c.own]
-    recreate = [c.container for c, _ in sick if c.own]
     return failed(
         f"{names} {'asks' if len(sick) == 1 else 'ask'} {', '.join(dict.fromkeys(s for _, ss in sick for s in ss))}, which no longer answers",
         *(Evidence(f"/etc/resolv.conf in {c.container}", ", ".join(servers)) for c, servers in sick),
         *(line for s in dict.fromkeys(s for _, ss in sick for s in ss) for line in matrix(s, host, inside)),
-        cause="The container was started when other nameservers were in force, and keeps them until it is started again.",
-        fix=(
-            *((f"docker restart {' '.join(restart)}",) if restart else ()),
-            *(f"# {name} was started with --dns: create it again with a server that answers" for name in recreate),
-        ),
-        impact="the container stops for a moment" if restart else "",
+        cause="The container was started when other nameservers were in force, or something in it has rewritten its "
+        "/etc/resolv.conf since; it keeps that until it is started again.",
+        fix=(f"docker restart {' '.join(c.container for c, _ in sick)}",),
+        impact="the container stops for a moment",
         # Servers that a new container would get as well have not grown old: what ails them is judged above.
         because=None if all(set(servers) <= set(inside.bridge.nameservers) for _, servers in sick) else (),
     )

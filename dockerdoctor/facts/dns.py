@@ -107,6 +107,8 @@ class EmbeddedResolvers:
     """What the resolver of each running container on a user-defined network says: (container, outcome)."""
 
     answers: tuple[tuple[str, str], ...]
+    # Of those that ask servers of their own (--dns) past it: one may be reached from there alone, through a tunnel.
+    own: tuple[tuple[str, str], ...] = ()
 
 
 def is_loopback(address: str) -> bool:
@@ -194,27 +196,32 @@ def embedded_resolvers(host: Host, containers: Containers, networks: Networks) -
     if not host.is_root:
         raise Unmeasured("the network of other containers is closed", how="run as root")
     open_networks = {n.name for n in networks.bridges if not n.internal and n.name != "bridge"}
+    # One that was given another server since, a VPN client's say, has no need of the embedded one.
+    by_it = {c.name for c in containers.running if EMBEDDED in parse_resolv_conf(host.text(c.resolv_conf_path))[0]}
     chosen = [
         c
         for c in containers.running
         if c.pid
+        and c.name in by_it
         and any(a.network in open_networks for a in c.networks)
         and all(a.network != "bridge" for a in c.networks)
-        # One that was given another server since, a VPN client's say, has no need of this one.
-        and EMBEDDED in parse_resolv_conf(host.text(c.resolv_conf_path))[0]
     ][:MAX_ASKED]
-    questions = json.dumps({"dns": {"servers": [EMBEDDED], "names": [HUB]}, "deadline": 2 * HOST_TIMEOUT})
+    own = [c for c in containers.running if c.pid and c.dns and c.name not in by_it and c.network_mode != "host"]
+    asked = [(c, (EMBEDDED,)) for c in chosen] + [(c, c.dns) for c in own[:MAX_ASKED]]
 
-    def said(c: Container) -> str:
+    def said(c: Container, servers: tuple[str, ...]) -> tuple[str, str]:
+        questions = json.dumps({"dns": {"servers": servers, "names": [HUB]}, "deadline": 2 * HOST_TIMEOUT})
         enter = ("nsenter", "--target", str(c.pid), "--net", "--", sys.executable, "-I", "-S", "-c")
         done = host.run(*enter, inspect.getsource(ask), questions, timeout=4)
         try:
-            return str(json.loads(done.out)["dns"][0]["outcome"])
+            outcomes = [str(a["outcome"]) for a in json.loads(done.out)["dns"] if a["transport"] == "udp"]
+            return c.name, next((o for o in outcomes if o in {"NOERROR", "NXDOMAIN"}), outcomes[0])
         except (ValueError, LookupError, TypeError):
-            return f"unable: {done.err.strip()[-100:]}"
+            return c.name, f"unable: {done.err.strip()[-100:]}"
 
-    with ThreadPoolExecutor(max(1, len(chosen))) as pool:
-        return EmbeddedResolvers(tuple(zip((c.name for c in chosen), pool.map(said, chosen), strict=True)))
+    with ThreadPoolExecutor(max(1, len(asked))) as pool:
+        answers = tuple(pool.map(lambda one: said(*one), asked))
+    return EmbeddedResolvers(answers[: len(chosen)], answers[len(chosen) :])
 
 
 def external_servers(text: str) -> tuple[str, ...]:
