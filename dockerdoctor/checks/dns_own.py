@@ -48,7 +48,7 @@ def container_own(
     Why it matters: every other container resolves names, a restart does not help, and daemon.json changes nothing.
     How to fix: create the container again, without nameservers of its own or with ones that answer.
     """
-    own = [c for c in running.all if c.own]
+    own = [c for c in running.all if c.follows]
     if not own:
         return skipped("no running container was given nameservers of its own")
     if unasked := dark(inside):

@@ -31,10 +31,11 @@ def stale_container(
     if not running.all:
         return skipped("no container runs")
     # Those with servers of their own are judged by these (`dns.container-own`).
-    named = {c.container for c in running.all if c.own}
-    asked = [c for c in running.all if not c.own and any(both(v, s) for v in inside.views for s in c.servers)]
-    # On a user-defined network the engine asks for the container, and may reach what no container does.
-    heard = {name for name, said in embedded.answers if said in {"NOERROR", "NXDOMAIN"}} if embedded else set()
+    named = {c.container for c in running.all if c.follows}
+    asked = [c for c in running.all if not c.follows and any(both(v, s) for v in inside.views for s in c.servers)]
+    # On a user-defined network the engine asks for the container, and may reach what no container does; so may a tunnel.
+    said = (*embedded.answers, *embedded.own) if embedded else ()
+    heard = {name for name, outcome in said if outcome in {"NOERROR", "NXDOMAIN"}}
     sick = [
         (c, c.servers)
         for c in asked

@@ -93,6 +93,11 @@ class ContainerResolver:
     own: tuple[str, ...]  # --dns
     started: str  # RFC 3339
 
+    @property
+    def follows(self) -> bool:
+        """Whether it asks the servers that --dns gave it; its resolv.conf may have been rewritten since."""
+        return bool(self.own) and (not self.servers or bool(set(self.servers) & set(self.own)))
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerResolvers:
@@ -107,7 +112,7 @@ class EmbeddedResolvers:
     """What the resolver of each running container on a user-defined network says: (container, outcome)."""
 
     answers: tuple[tuple[str, str], ...]
-    # Of those that ask servers of their own (--dns) past it: one may be reached from there alone, through a tunnel.
+    # Of those that ask servers that no new container gets: one may be reached from there alone, through a tunnel.
     own: tuple[tuple[str, str], ...] = ()
 
 
@@ -191,23 +196,33 @@ EMBEDDED = "127.0.0.11"
 
 
 @probe(deadline=6)
-def embedded_resolvers(host: Host, containers: Containers, networks: Networks) -> EmbeddedResolvers:
+def embedded_resolvers(
+    host: Host,
+    containers: Containers,
+    networks: Networks,
+    resolver: HostResolver | None,
+    config: DaemonJson | None,
+) -> EmbeddedResolvers:
     """Ask each from its container's own network namespace, since nobody else can; an internal network has no way out."""
     if not host.is_root:
         raise Unmeasured("the network of other containers is closed", how="run as root")
     open_networks = {n.name for n in networks.bridges if not n.internal and n.name != "bridge"}
-    # One that was given another server since, a VPN client's say, has no need of the embedded one.
-    by_it = {c.name for c in containers.running if EMBEDDED in parse_resolv_conf(host.text(c.resolv_conf_path))[0]}
+    theirs = {c.name: parse_resolv_conf(host.text(c.resolv_conf_path))[0] for c in containers.running if c.pid}
     chosen = [
         c
         for c in containers.running
-        if c.pid
-        and c.name in by_it
+        # One that was given another server since, a VPN client's say, has no need of the embedded one.
+        if EMBEDDED in theirs.get(c.name, ())
         and any(a.network in open_networks for a in c.networks)
         and all(a.network != "bridge" for a in c.networks)
     ][:MAX_ASKED]
-    own = [c for c in containers.running if c.pid and c.dns and c.name not in by_it and c.network_mode != "host"]
-    asked = [(c, (EMBEDDED,)) for c in chosen] + [(c, c.dns) for c in own[:MAX_ASKED]]
+    usual = {EMBEDDED, *FALLBACK, *(config.dns if config else ()), *(resolver.for_containers if resolver else ())}
+    own = [
+        c
+        for c in containers.running
+        if theirs.get(c.name) and not usual & {*theirs[c.name]} and c.networks and c.network_mode != "host"
+    ]
+    asked = [(c, (EMBEDDED,)) for c in chosen] + [(c, theirs[c.name]) for c in own[:MAX_ASKED]]
 
     def said(c: Container, servers: tuple[str, ...]) -> tuple[str, str]:
         questions = json.dumps({"dns": {"servers": servers, "names": [HUB]}, "deadline": 2 * HOST_TIMEOUT})

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import dns_own
+from dockerdoctor.checks import dns_own, dns_running
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.dns import ContainerResolvers, EmbeddedResolvers
 from tests.checks.test_dns import DEAD, FAIL, PASS, SKIP, UP, decide, inside, running, said
@@ -25,6 +25,16 @@ COMPOSED = replace(
 
 def own(outcome):
     return EmbeddedResolvers((), (("web", outcome),))
+
+
+def test_what_was_rewritten_since_is_no_longer_what_it_was_given():
+    resolvers = running([UP], own=[DEAD])
+    assert decide(dns_own.container_own, resolvers, VIEWS, Containers((WEB,)), None, own("NXDOMAIN")).status is SKIP
+    assert decide(dns_running.stale_container, resolvers, VIEWS).status is PASS
+    tunnel = running(["192.0.2.9"])
+    silent = inside(said(UP), said("192.0.2.9", "timeout", "timeout"))
+    assert decide(dns_running.stale_container, tunnel, silent, None, own("NOERROR")).status is PASS
+    assert decide(dns_running.stale_container, tunnel, silent, None, own("timeout")).status is FAIL
 
 
 @pytest.mark.parametrize(
