@@ -32,15 +32,10 @@ SAYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "it lets us in with no key that we have",
         ("ssh-copy-id {to}", "ssh -o BatchMode=yes {to} true"),
     ),
-    (
-        "permission denied while trying to connect",
-        "we are let in, and that user may not use the engine there",
-        ("# on {host}: usermod -aG docker {user}",),
-    ),
-    (
-        "Cannot connect to the Docker daemon",
-        "we are let in, and no engine answers there",
-        ("ssh {to} systemctl status docker --no-pager",),
+    # The client says the same of an engine that is down and of one that its user may not use.
+    *(
+        (said, "we are let in, and that user reaches no engine there", ("ssh {to} docker version", "ssh {to} id"))
+        for said in ("permission denied while trying to connect", "Cannot connect to the Docker daemon")
     ),
     ("not found", "we are let in, and the docker command is not there", ("# install docker on {host}",)),
     (
@@ -48,7 +43,14 @@ SAYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "no ssh server listens there",
         ("# start sshd on {host}, or correct the port in the address",),
     ),
-    ("timed out", "nothing came back", ("# see whether {host} is on, and its port for ssh open",)),
+    *(
+        (said, "its ssh server hangs up at once, as after too many failed logins", ("ssh {to} true",))
+        for said in ("Connection closed", "Connection reset")
+    ),
+    *(
+        (said, "nothing came back", ("# see whether {host} is on, and its port for ssh open",))
+        for said in ("timed out", "no answer within")
+    ),
     ("No route to host", "there is no way to it", ("ip route get $(getent hosts {host} | cut -d' ' -f1)",)),
 )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from shlex import quote
 
 from dockerdoctor.examine import check, failed, passed, skipped
-from dockerdoctor.facts.plugins import Plugin, Plugins
+from dockerdoctor.facts.engine import version_parts
+from dockerdoctor.facts.plugins import DANGLING, Cli, Plugin, Plugins
 from dockerdoctor.model import Evidence, Finding, Severity
 
 BUILDX, COMPOSE = "buildx", "compose"
@@ -59,14 +61,18 @@ def install(name: str, plugins: Plugins | None) -> tuple[str, ...]:
     severity=Severity.ERROR,
     docs="https://docs.docker.com/build/concepts/overview/",
 )
-def usable(plugins: Plugins) -> Finding:
+def usable(plugins: Plugins, cli: Cli | None) -> Finding:
     """
     The client takes the first file of a plugin's name, the user's own before the system's, whatever it is.
 
     Why it matters: "docker: 'buildx' is not a docker command", builds without BuildKit, though a plugin is there.
     How to fix: take away what cannot be run, or make it executable.
     """
-    wrong = [p for p in (plugins.buildx, plugins.compose) if _broken(p)]
+    wrong = [p for p in (plugins.buildx, plugins.compose) if p.problem and not p.dangling]
+    # A link that leads nowhere is passed over, but for `docker build` of some versions (docker/cli, GetPlugin).
+    in_the_way = cli is not None and (23,) <= version_parts(cli.version) < (27,)
+    if plugins.buildx.link and plugins.buildx.works and in_the_way:
+        wrong = [replace(plugins.buildx, path=plugins.buildx.link, problem=DANGLING, shadows=(plugins.buildx.path,))]
     if not wrong:
         there = [p.path for p in (plugins.buildx, plugins.compose) if p.works]
         return (
@@ -83,11 +89,6 @@ def usable(plugins: Plugins) -> Finding:
         "without its mode, one for another processor, or what is left of Docker Desktop.",
         fix=tuple(step for p in wrong for step in _mend(p, plugins)),
     )
-
-
-def _broken(plugin: Plugin) -> bool:
-    # A link that leads nowhere is passed over, but for `docker build`, which asks for buildx itself (docker/cli, GetPlugin).
-    return bool(plugin.problem) and (not plugin.dangling or (plugin.name == BUILDX and bool(plugin.shadows)))
 
 
 def _mend(plugin: Plugin, plugins: Plugins) -> tuple[str, ...]:

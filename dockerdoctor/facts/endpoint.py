@@ -264,7 +264,7 @@ def client_config(host: Host) -> ClientConfig:
 
 @probe()
 def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> ChosenEndpoint:
-    """Follow the client's own order; an exported DOCKER_HOST overrides the active context (docker/cli, context docs)."""
+    """Follow the client's own order: flag, DOCKER_HOST, DOCKER_CONTEXT, the current context, the default."""
     asked = next((name for name in ("DOCKER_TLS_VERIFY", "DOCKER_TLS") if host.env.get(name)), "")
     folder = posixpath.join(host.cwd, host.env.get("DOCKER_CERT_PATH") or config.path.rpartition("/")[0])
     tls = Tls(bool(asked), folder if asked else "", verify=asked != "DOCKER_TLS")
@@ -272,10 +272,12 @@ def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> Cho
         # Ours, and not the docker command's.
         path = settings.host.startswith("/")
         return _normal(f"unix://{settings.host}" if path else settings.host, "--host", tls)
-    context = settings.context or host.env.get("DOCKER_CONTEXT", "")
-    source = "--context" if settings.context else "DOCKER_CONTEXT"
+    context, source = settings.context, "--context"
+    # It goes before the context's own variable, whatever the documentation says (docker/cli, resolveContextName).
     if not context and host.env.get("DOCKER_HOST"):
         return _normal(host.env["DOCKER_HOST"], "DOCKER_HOST", tls)
+    if not context:
+        context, source = host.env.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
     if not context:
         context, source = config.current_context, config.path
     if context and context != "default":

@@ -334,12 +334,15 @@ def api_version(ping: DaemonPing) -> str:
     return min(OUR_API, ping.api_version or OUR_API, key=version_parts)
 
 
+BY_SSH = "an engine behind ssh is asked for its version alone"
+
+
 def client(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, timeout: float) -> Any:
     """Build a docker-py client of the chosen engine; raises Unmeasured when it did not answer the ping."""
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
     if endpoint.url.startswith("ssh://"):
-        raise Unmeasured("an engine behind ssh is asked for its version alone", how="run the doctor on its own host")
+        raise Unmeasured(BY_SSH, how="run the doctor on its own host")
     if not endpoint.tls:
         return host.docker(endpoint.url, api_version(ping), timeout)
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - only remote engines need it
@@ -510,6 +513,8 @@ def engine_api(
     host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, version: EngineVersion | None, info: EngineInfo | None
 ) -> EngineApi:
     """Take what has been answered for an answer, and ask again for what has not."""
+    if endpoint.url.startswith("ssh://"):
+        raise Unmeasured(BY_SSH)
     if not ping.answered:
         raise Unmeasured("the engine does not answer")
 

@@ -27,12 +27,13 @@ HEAD = 8 << 10
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """The file that the client takes for a plugin: the first of its name, whatever it is."""
+    """The file that the client takes for a plugin: the first of its name, whatever it is, but for links to nothing."""
 
     name: str
     path: str  # empty where there is none
     problem: str = ""  # why it cannot be run: "may not be executed", "is a link that leads nowhere"
     shadows: tuple[str, ...] = ()  # further ones, in later folders, that could be run
+    link: str = ""  # one that leads nowhere, in an earlier folder
 
     @property
     def works(self) -> bool:
@@ -83,9 +84,11 @@ def plugins(host: Host, config: ClientConfig, programs: Installed) -> Plugins:
 
 def _plugin(host: Host, folders: tuple[str, ...], name: str) -> Plugin:
     found = [path for folder in folders if _there(host, path := f"{folder}/docker-{name}")]
-    if not found:
-        return Plugin(name, "")
-    return Plugin(name, found[0], _problem(host, found[0]), tuple(p for p in found[1:] if not _problem(host, p)))
+    real = [path for path in found if host.exists(path)]
+    if not real:
+        return Plugin(name, found[0], DANGLING) if found else Plugin(name, "")
+    link = found[0] if found[0] != real[0] else ""
+    return Plugin(name, real[0], _problem(host, real[0]), tuple(p for p in real[1:] if not _problem(host, p)), link)
 
 
 def _there(host: Host, path: str) -> bool:
@@ -96,8 +99,6 @@ def _there(host: Host, path: str) -> bool:
 
 
 def _problem(host: Host, path: str) -> str:
-    if not host.exists(path):
-        return DANGLING
     if not host.executable(path):
         return "may not be executed"
     try:

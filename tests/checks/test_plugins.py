@@ -32,16 +32,22 @@ LEFT = replace(BUILDX, problem=DANGLING)
             FAIL,
             ("rm /p/docker-compose", "apt-get update", "apt-get install -y docker-compose"),
         ),
-        # What Docker Desktop left is as good as nothing, unless it hides what is good.
-        (replace(BOTH, buildx=LEFT), PASS, ()),
-        (replace(BOTH, buildx=replace(LEFT, shadows=("/q/docker-buildx",))), FAIL, ("rm /p/docker-buildx",)),
-        (replace(BOTH, compose=replace(COMPOSE, problem=DANGLING, shadows=("/q/docker-compose",))), PASS, ()),
+        (replace(BOTH, buildx=LEFT), PASS, ()),  # what Docker Desktop left is as good as nothing
     ],
 )
 def test_usable(found, status, fix):
-    finding = plugins.usable.decide(found)
+    finding = plugins.usable.decide(found, None)
     assert finding.status is status
     assert finding.fix == fix
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("20.10.24", PASS), ("26.1.5+dfsg1", FAIL), ("28.5.2", PASS), ("", PASS)]
+)
+def test_a_link_before_buildx(version, status):
+    finding = plugins.usable.decide(replace(BOTH, buildx=replace(BUILDX, link="/l/docker-buildx")), Cli(version))
+    assert finding.status is status
+    assert finding.fix == (("rm /l/docker-buildx",) if status is FAIL else ())
 
 
 @pytest.mark.parametrize(

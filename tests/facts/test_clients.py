@@ -57,6 +57,9 @@ def test_what_docker_desktop_left(tmp_path):
     (tmp_path / OWN).symlink_to("/nowhere/docker-buildx")
     found = plugins.measure(Host(tmp_path, env={"HOME": "/root"}), config=CONFIG, programs=PROGRAMS)
     assert (found.buildx.problem, found.buildx.works, found.buildx.dangling) == (DANGLING, False, True)
+    put(tmp_path, SYSTEM)
+    found = plugins.measure(Host(tmp_path, env={"HOME": "/root"}), config=CONFIG, programs=PROGRAMS)
+    assert (found.buildx.path, found.buildx.works, found.buildx.link) == (f"/{SYSTEM}", True, f"/{OWN}")
 
 
 NEW_REQUESTS = b"def get_connection_with_tls_context(self):"

@@ -56,6 +56,7 @@ DESKTOP = json.dumps({"Name": "desktop", "Endpoints": {"docker": {"Host": "unix:
         ({"currentContext": "d"}, {"d": DESKTOP}, {}, Settings(), "unix:///root/desktop.sock", "context d"),
         ({"currentContext": "d"}, {"d": DESKTOP}, {"DOCKER_HOST": "tcp://h:1"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
         ({}, {"d": DESKTOP}, {"DOCKER_CONTEXT": "d"}, Settings(), "unix:///root/desktop.sock", "context d"),
+        ({}, {"d": DESKTOP}, {"DOCKER_HOST": "tcp://h:1", "DOCKER_CONTEXT": "d"}, Settings(), "tcp://h:1", "DOCKER_HOST"),
         ({}, {"d": DESKTOP}, {"DOCKER_HOST": "tcp://h:1"}, Settings(context="d"), "unix:///root/desktop.sock", "context d"),
         ("{broken", {}, {}, Settings(), DEFAULT, "default"),
         # Told to use TLS and not where, the client does not go to the socket.

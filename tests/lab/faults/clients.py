@@ -107,6 +107,30 @@ def app(variant: str, before: str, after: str) -> Fault:
     )
 
 
+# A host that is reached by ssh: this one, by its other name.
+SSH = """
+    systemctl start ssh; mkdir -p /root/.ssh
+    ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+    for user in alice bob; do
+        install -D -m 600 -o $user /root/.ssh/id_ed25519.pub /home/$user/.ssh/authorized_keys; chown $user /home/$user/.ssh
+    done
+    ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null > /root/.ssh/known_hosts
+"""
+
+
+def by_ssh(variant: str, inject: str, cure: str) -> Fault:
+    """An engine that is reached by ssh, until it is not."""
+    return Fault(
+        id=f"docker-host-wrong-env:{variant}",
+        check="engine.ssh",
+        setup=SSH,
+        inject=inject,
+        broken="timeout 20 docker ps",
+        env={"DOCKER_HOST": "ssh://alice@127.0.0.1"},
+        cure=cure,
+    )
+
+
 FAULTS: tuple[Fault, ...] = (
     Fault(
         id="stale-mounted-docker-sock",
@@ -222,7 +246,7 @@ FAULTS: tuple[Fault, ...] = (
         broken="docker buildx version",
         verify_fix=True,
     ),
-    # Of Docker Desktop a link is left: `docker buildx` passes over it, and `docker build` does not.
+    # Of Docker Desktop a link is left: `docker buildx` passes over it, and `docker build` of this version does not.
     Fault(
         id="buildx-missing:desktop-link",
         check="client.plugins",
@@ -230,7 +254,7 @@ FAULTS: tuple[Fault, ...] = (
         inject=f"mkdir -p {OWN}; ln -s /opt/docker-desktop/docker-buildx {OWN}/docker-buildx",
         broken="docker build . | grep here",
         verify_fix=True,
-        engines=NEWER,
+        engines=("26.1",),
     ),
     Fault(
         id="buildx-missing:old-builder",
@@ -339,6 +363,20 @@ FAULTS: tuple[Fault, ...] = (
         setup=r"cd /root; printf 'FROM busybox\nCOPY requirements.txt /\n' > Dockerfile; touch requirements.txt",
         inject="mv /root/requirements.txt /root/Requirements.txt",
         broken=BUILD,
+        verify_fix=True,
+    ),
+    by_ssh("ssh-key", "mv ~alice/.ssh ~alice/.old", "mv ~alice/.old ~alice/.ssh"),
+    by_ssh("ssh-unknown-host", "rm /root/.ssh/known_hosts", "ssh-keyscan 127.0.0.1 > /root/.ssh/known_hosts"),
+    by_ssh("ssh-server-down", "systemctl stop ssh", "systemctl start ssh"),
+    by_ssh("ssh-user-without-group", "gpasswd -d alice docker", "usermod -aG docker alice"),
+    # Two variables: the one for the context does not go before the one for the host.
+    Fault(
+        id="docker-host-wrong-env:before-context",
+        check="engine.docker-host",
+        setup=LOGIN
+        + "docker context create here --docker host=unix:///run/docker.sock; echo 'export DOCKER_CONTEXT=here' >> /root/.profile",
+        inject="echo 'export DOCKER_HOST=unix:///run/user/0/docker.sock' >> /root/.profile",
+        broken=LOGIN_PS,
         verify_fix=True,
     ),
 )
