@@ -221,6 +221,7 @@ WORDS = {
     "timeout": "does not answer",
     "EHOSTUNREACH": "cannot be reached (no route to host)",
     "ENETUNREACH": "cannot be reached (network is unreachable)",
+    "EADDRNOTAVAIL": "cannot be reached (this host has no address to ask it from)",
     "ECONNRESET": "closes the connection",
     "closed": "closes the connection",
     "silent": "accepts the connection and does not answer",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 
+from dockerdoctor.checks.registry import MISSING_PROXY, PROXIES
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.engine import EngineVersion
 from dockerdoctor.facts.helpers import Helpers
@@ -16,9 +17,14 @@ from dockerdoctor.model import Evidence, Finding, Severity
 _PLATFORM = re.compile(r"no match(?:ing manifest)? for (?:platform in manifest: )?(?P<platform>\w+/\w+(?:/\w+)?)")
 
 
+# What is no answer of a registry's: engines before 23.0 try to read it as JSON.
+_PAGE = re.compile(r"<html|<!doctype|invalid character '<'|config verification failed", re.IGNORECASE)
 # What a registry answers, by distribution's specification; engines keep the image's name to themselves.
 _ABSENT = re.compile(r"manifest unknown|name unknown|not found: manifest|repository name not known|does not exist")
-_DENIED = re.compile(r"access denied|requested access to the resource is denied|^denied|unauthorized", re.IGNORECASE)
+_DENIED = re.compile(
+    r"access denied|requested access to the resource is denied|^denied|unauthorized|no basic auth credentials",
+    re.IGNORECASE,
+)
 
 
 @check(
@@ -81,6 +87,8 @@ def image_name(pulls: FailedPulls, registries: Registries | None) -> Finding:
     names = [*pulls.here, *(t.partition(":")[0] for t in pulls.here)]
     near = difflib.get_close_matches(last.image, names, n=1, cutoff=0.7) if last.image else []
     fix = [f"# did you mean {near[0]}, which is on this host?"] if near else []
+    if last.host and not absent:
+        fix.append(f"# if it is private: docker login {last.host}")
     refused = {r.name for r in registries.all if r.login == "refused"} if registries else set()
     explained = all(_DENIED.search(p.error) and _asked(p) in {"", *refused} for p in wrong)
     return failed(
@@ -125,6 +133,40 @@ def platform(pulls: FailedPulls, version: EngineVersion | None) -> Finding:
         fix=(
             "# see what there is: docker manifest inspect IMAGE",
             "# choose a tag that is made for this machine, or: docker pull --platform linux/amd64 IMAGE, which needs emulation",
+        ),
+    )
+
+
+@check(
+    "registry.layer-refused",
+    title="The layers that were asked for lately came",
+    severity=Severity.WARNING,
+    docs="https://docs.docker.com/desktop/setup/allow-list/",
+    upstream=("registry.layers", "registry.rate-limit", "registry.login", *PROXIES, *MISSING_PROXY),
+)
+def layer_refused(pulls: FailedPulls) -> Finding:
+    """
+    Manifests come from the registry, layers from wherever it sends one; the daemon's log does not say where that is.
+
+    Why it matters: "error pulling image configuration", or the same layer is tried again and again.
+    How to fix: let the firewall or the proxy have the server that layers come from; it is seen by asking for one.
+    """
+    # Where the words name somebody, he has been asked again; what nobody awaited, failed over nothing.
+    wrong = [p for p in pulls.all if p.layers and not p.url and "context canceled" not in p.error]
+    if not wrong:
+        return passed("no layer was refused")
+    last = wrong[-1]
+    page = bool(_PAGE.search(last.error))
+    return failed(
+        f"an image's layers did not come {ago(last.ago)}: "
+        + ("a web page came instead" if page else last.error[-120:]),
+        *map(_seen, wrong),
+        cause="A filter in between answers for the server that layers come from, and not as a registry would."
+        if page
+        else "The registry handed out the manifest, and the server that its layers come from failed.",
+        fix=(
+            "# see where layers come from: curl -sI REGISTRY/v2/NAME/blobs/DIGEST, its Location",
+            "# let the firewall or the proxy have that server as well as the registry",
         ),
     )
 

@@ -235,7 +235,7 @@ def layers(registries: Registries) -> Finding:
     Why it matters: a pull begins, then hangs at "Pulling fs layer" and "Retrying".
     How to fix: let the firewall or the proxy have that server too.
     """
-    at_registry = [r for r in registries.sick if r.asked.answered and r.layer and "for layers" in r.trouble]
+    at_registry = [r for r in registries.sick if r.asked.answered and r.layer and " layer" in r.trouble]
     if at_registry:
         return _not_sent(at_registry[0])
     tokens = {urlsplit(r.token.url).netloc for r in registries.all if r.token}
@@ -286,6 +286,13 @@ def _not_sent(registry: Registry) -> Finding:
     layer = registry.layer
     assert layer is not None  # noqa: S101 - chosen by it
     server = urlsplit(layer.url).netloc
+    if server == registry.host_port:
+        return failed(
+            f"{registry.name} gives a manifest and no layer: {layer.words}",
+            *all_seen(registry),
+            cause="The registry has lost what its manifests list, cannot read it, or something in between keeps it back.",
+            fix=(f"# see it for yourself: curl -v {layer.url}", f"# repair {registry.name}, or take another mirror"),
+        )
     return failed(
         f"{registry.name} {registry.trouble}",
         *all_seen(registry),

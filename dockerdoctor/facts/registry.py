@@ -91,7 +91,10 @@ class Registry:
             return "has no image at all"
         if self.layer and (not self.layer.answered or self.layer.status >= 400 or is_page(self.layer)):
             said = "a web page" if self.layer.status == 200 else self.layer.words
-            return f"sends one for layers to {urlsplit(self.layer.url).netloc}: {said}"
+            server = urlsplit(self.layer.url).netloc
+            return (
+                f"gives no layer: {said}" if server == self.host_port else f"sends one for layers to {server}: {said}"
+            )
         return ""
 
     @property

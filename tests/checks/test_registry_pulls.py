@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockerdoctor.checks.registry_pulls import credential_helper, image_name, platform
+from dockerdoctor.checks.registry_pulls import credential_helper, image_name, layer_refused, platform
 from dockerdoctor.facts.helpers import Helper, Helpers
 from dockerdoctor.facts.pulls import FailedPull, FailedPulls
 from dockerdoctor.facts.registry import Registries, Registry
@@ -71,6 +71,29 @@ def test_a_login_that_is_refused_explains_what_is_denied(pull, because):
 def test_a_layer_that_is_denied_is_no_image_s_name():
     filtered = FailedPull("denied: <html>Blocked</html>", 9, layers=True)
     assert image_name.decide(FailedPulls((filtered,)), None).status is PASS
+
+
+@pytest.mark.parametrize(
+    ("pull", "status", "words"),
+    [
+        (FailedPull("denied: <html>Blocked</html>", 9, layers=True), FAIL, "a web page came instead"),
+        (FailedPull("error parsing HTTP 403 response body: invalid character '<'", 9, layers=True), FAIL, "a web page"),
+        (FailedPull("received unexpected HTTP status: 503 Service Unavailable", 9, layers=True), FAIL, "503"),
+        (FailedPull("error pulling image configuration: context canceled", 9, layers=True), PASS, ""),
+        (FailedPull("dial tcp 192.0.2.9:80: i/o timeout", 9, "http://192.0.2.9:80/", layers=True), PASS, ""),
+        (FailedPull("denied: denied", 9), PASS, ""),
+    ],
+)
+def test_layer_refused(pull, status, words):
+    said = layer_refused.decide(FailedPulls((pull,)))
+    assert said.status is status
+    assert words in said.summary
+
+
+def test_who_has_no_login_is_told_where():
+    none = FailedPull("no basic auth credentials", 9, "http://reg.test:5000/v2/a/manifests/1")
+    said = image_name.decide(FailedPulls((none,)), None)
+    assert (said.status, said.fix[0]) == (FAIL, "# if it is private: docker login reg.test:5000")
 
 
 @pytest.mark.parametrize(

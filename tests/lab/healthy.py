@@ -116,6 +116,18 @@ def proxies_of_containers(machine: Machine) -> None:
     )
 
 
+def both_families(machine: Machine) -> None:
+    """Give the registry an IPv6 address too, and the machine a way there that nobody is at the end of."""
+    machine.run(
+        """
+        sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.host0.disable_ipv6=0
+        ip -6 address add 2001:db8:1::2/64 dev host0
+        ip -6 route add default via 2001:db8:1::1 dev host0
+        """
+    )
+    machine.dns.restart(extra=["--address=/reg.lab/2001:db8::5"])
+
+
 # A stub on 127.0.0.53 with the real servers behind it; packets larger than the uplink's; the older iptables, empty; a limit of
 # descriptors that harms nobody; the same port on two addresses; a listener that netstat shows on IPv6 alone.
 ODD_SURROUNDINGS = r"""
@@ -391,6 +403,13 @@ END
             f"findmnt -no FSTYPE /srv/docker | grep {kind}",
         )
         for kind in ("xfs", "btrfs")
+    ),
+    # A registry with both kinds of address, where IPv6 leads nowhere; a client goes on to the other by itself.
+    Healthy(
+        "half-of-ipv6",
+        machine={"dns": {"reg.lab": "{gateway}"}, "daemon_json": {"registry-mirrors": ["http://reg.lab:5000"]}},
+        setup=both_families,
+        works="timeout 20 docker pull -q hello-world",
     ),
     # All that is asked goes through TLS, by authorities made as Docker's own instructions say.
     Healthy(

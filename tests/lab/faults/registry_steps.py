@@ -100,6 +100,15 @@ FAULTS = (
         broken=PULL_HUB,
     ),
     Fault(
+        "registry-blob-host-blocked:filtered-elsewhere",
+        "registry.layer-refused",
+        machine=MACHINE,
+        setup=fronted(),
+        inject=fronted(blob_status=403),
+        broken=PULL,
+        severity="warning",
+    ),
+    Fault(
         # Nobody waits until the daemon says so.
         "registry-blob-host-blocked:given-up",
         "registry.layers",
@@ -135,11 +144,30 @@ FAULTS = (
         cure=f"docker login -u ann -p new {FRONT}",
     ),
     Fault(
+        "registry-auth-expired:none-at-all",
+        "registry.image-name",
+        machine=MACHINE,
+        setup=then(fronted(auth="basic", login="ann:x"), f"docker login -u ann -p x {FRONT}"),
+        inject=f"docker logout {FRONT}",
+        broken=PULL,
+        severity="warning",
+        cure=f"docker login -u ann -p x {FRONT}",
+    ),
+    Fault(
         "registry-ipv6-unreachable",
         "registry.ipv6",
         machine={"dns": {"reg.lab": "{gateway}"}, "daemon_json": {"registry-mirrors": ["http://reg.lab:5000"]}},
         inject=lambda m: m.dns.restart({"reg.lab": "2001:db8::5"}),
         broken="docker rmi hello-world >/dev/null 2>&1; timeout 40 docker pull -q hello-world",
+        cure="echo '{gateway} reg.lab' >> /etc/hosts",
+    ),
+    Fault(
+        "registry-ipv6-unreachable:no-ipv6-at-all",
+        "registry.ipv6",
+        machine={"dns": {"reg.lab": "{gateway}"}, "daemon_json": {"insecure-registries": ["reg.lab:5000"]}},
+        setup="sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1",
+        inject=lambda m: m.dns.restart({"reg.lab": "2001:db8::5"}),
+        broken="timeout 30 docker pull -q reg.lab:5000/library/hello-world",
         cure="echo '{gateway} reg.lab' >> /etc/hosts",
     ),
 )
