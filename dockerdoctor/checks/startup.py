@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from shlex import quote
 
 from dockerdoctor.checks import daemon_json, daemon_keys, daemon_state, daemon_values
@@ -11,11 +12,11 @@ from dockerdoctor.checks.prerequisites import INSTALL, NOT_OURS, TROUBLE, of_thi
 from dockerdoctor.checks.sandbox import DENIED
 from dockerdoctor.checks.unit import RELOAD, edited, line
 from dockerdoctor.examine import check, failed, passed, skipped
-from dockerdoctor.facts.daemon_json import DaemonJson, Flag, StartFlags
+from dockerdoctor.facts.daemon_json import SWITCHES, DaemonJson, Flag, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import DaemonProcess, Installed, Units
 from dockerdoctor.facts.log import StartLog
-from dockerdoctor.facts.startup import UnitCommands
+from dockerdoctor.facts.startup import Setting, UnitCommands
 from dockerdoctor.model import Check, Evidence, Finding, Severity
 
 # Any of these keeps dockerd from starting, by what the file says alone.
@@ -29,6 +30,7 @@ CONFIG_ERRORS = tuple(
 NO_TRY = (
     "engine.installed",
     "engine.unit-masked",
+    "engine.unit-missing",
     "engine.unit-valid",
     "engine.unit-program",
     "engine.unit-environment",
@@ -145,6 +147,17 @@ def started(
             because=(),
         )
     known, fields = signature_of(said)
+    if known and known.id == "argument" and commands and commands.in_force:
+        where, command = commands.in_force[-1]
+        if words := strays(command.split()[1:]):
+            place_ = Setting(where, "ExecStart", command)
+            return failed(
+                f"dockerd failed to start: {' '.join(words)} on its command line belongs to no flag",
+                *seen,
+                line(place_),
+                cause="docker.service gives dockerd a word without a dash: a switch's value that wants a =, or a slip.",
+                fix=(*(edited(place_, f"s# {word}##") for word in words), RELOAD, *start(units)),
+            )
     return _gave_up(known, fields, said, seen, units, config, programs, flags)
 
 
@@ -197,6 +210,21 @@ def _gave_up(
             *(("engine.unit-sandbox",) if DENIED.search(said) else ()),
         ),
     )
+
+
+def strays(words: Sequence[str]) -> list[str]:
+    """Find the words of a command line that are neither flags nor their values; a variable's may be anything."""
+    found, queue = [], list(words)
+    while queue:
+        word = queue.pop(0)
+        if not word.startswith("-"):
+            found += [] if "$" in word else [word]
+            continue
+        # A letter may have its value attached: "-Hfd://".
+        whole = "=" not in word and (word.startswith("--") or len(word) == 2)
+        if whole and word.lstrip("-") not in SWITCHES and queue and not queue[0].startswith("-"):
+            queue.pop(0)
+    return found
 
 
 def flag_removed(flag: Flag) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from shlex import quote
 
-from dockerdoctor.checks.prerequisites import NOT_OURS, of_this_host, shown, start
+from dockerdoctor.checks.prerequisites import INSTALL, NOT_OURS, of_this_host, shown, start
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
-from dockerdoctor.facts.engine import Installed, Units
+from dockerdoctor.facts.engine import DaemonProcess, Installed, Units
 from dockerdoctor.facts.startup import Setting, UnitCommands
 from dockerdoctor.model import Evidence, Finding, Severity
 
@@ -64,6 +64,47 @@ def unit_masked(endpoint: ChosenEndpoint, units: Units, ping: DaemonPing, progra
         *(shown(u) for u in masked),
         cause=f"Somebody, or a package's removal, ran `systemctl mask {names}`: systemd refuses to start Docker.",
         fix=(f"systemctl unmask {names}", *(() if ping.answered else start(units))),
+    )
+
+
+@check(
+    "engine.unit-missing",
+    title="docker.service is there",
+    severity=Severity.ERROR,
+    docs="https://docs.docker.com/engine/daemon/start/",
+    upstream=("engine.installed",),
+)
+def unit_missing(
+    endpoint: ChosenEndpoint, units: Units, ping: DaemonPing, process: DaemonProcess, programs: Installed
+) -> Finding:
+    """
+    Systemd starts what has a unit file; programs that were copied to a host have none, and some clean-up removes it.
+
+    Why it matters: "Unit docker.service not found": nothing starts Docker, now or at the next boot.
+    How to fix: the package brings it.
+    """
+    if skip := not_asked(endpoint, units):
+        return skip
+    # Debian's packages have a script for other init systems too, of which systemd then makes a unit.
+    generated = units.docker.file_state == "generated"
+    if units.docker.load != "not-found" and not generated:
+        return passed(f"{units.docker.fragment or 'docker.service'} is there")
+    if ping.answered or process.pid or not programs.dockerd:
+        return skipped("docker.service is not there, and the engine is started by other means")
+    install = INSTALL.get(programs.package_manager, ("",))[0]
+    again = {"apt-get": install.replace(" -y ", " -y --reinstall "), "dnf": install.replace("install", "reinstall")}
+    return failed(
+        f"dockerd is installed, and systemd has no docker.service to start {programs.dockerd} with"
+        + (", only one made of /etc/init.d/docker" if generated else ""),
+        shown(units.docker),
+        Evidence("dockerd", programs.dockerd),
+        cause="The unit's file was removed, or the programs were installed without one.",
+        fix=(
+            again.get(programs.package_manager) or "# install the package of the engine anew",
+            RELOAD,
+            *start(units),
+            "# or, for programs that came without a package: put the unit's file of moby's sources there (contrib/init/systemd)",
+        ),
     )
 
 

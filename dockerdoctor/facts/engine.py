@@ -201,7 +201,7 @@ def proxy_environment(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 # After the ping, since connecting may be what starts the daemon (socket activation), or what makes it fail again.
 @probe()
 def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None) -> DaemonProcess:  # noqa: ARG001
-    """Find dockerd in /proc: the one told to listen there, else the one of this host's PID file; more than one may run."""
+    """Find dockerd in /proc: the one that listens there, else the one of this host's PID file; more than one may run."""
     if not endpoint.local:
         raise Unmeasured("the engine is on another host", skipped=True)
     pids = [pid for pid in host.pids() if host.comm(pid) == "dockerd" and _is_daemon(host, pid)]
@@ -209,6 +209,9 @@ def daemon_process(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing | None
         return DaemonProcess(0)
     listed = host.text("/var/run/docker.pid").strip()
     told = [pid for pid in pids if any(word.endswith(endpoint.url) for word in host.cmdline(pid))]
+    if not told and len(pids) > 1 and endpoint.socket_path:
+        # One without root is told nothing of its socket, and made it itself.
+        told = [pid for pid in (host.peer_pid(endpoint.socket_path),) if pid in pids]
     pid = told[0] if told else int(listed) if listed.isdigit() and int(listed) in pids else pids[0]
     try:
         raw = host.read(f"/proc/{pid}/environ")

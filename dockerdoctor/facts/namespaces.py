@@ -36,5 +36,5 @@ def namespaces(host: Host, endpoint: ChosenEndpoint, process: DaemonProcess, con
     theirs = host.peer_pid(containerd.address) if containerd.outcome == "ok" else 0
     found = Namespaces(of(process.pid, "mnt"), of(theirs, "mnt"), of(process.pid, "net"), of("self", "net"))
     if not found.mounts:
-        raise Unmeasured("only root may see in which namespaces dockerd is", how="# run as root")
+        raise Unmeasured("only root may see in which namespaces dockerd is", skipped=True)
     return found

@@ -664,3 +664,33 @@ def test_signatures():
     assert signature_of("anything else")[0] is None
     explained = set(startup.started.upstream)
     assert all(set(s.because) <= explained for s in SIGNATURES)
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("-H fd:// --containerd=/run/c.sock", []),
+        ("-H fd:// --debug true --label a=b", ["true"]),
+        ("-Hfd:// -D overlay2", ["overlay2"]),
+        ("--storage-driver overlay2 extra $OPTS ${MORE}", ["extra"]),
+        ("--tls=false --log-opt max-size=1m", []),
+    ],
+)
+def test_strays(command, found):
+    assert startup.strays(command.split()) == found
+
+
+@pytest.mark.parametrize(
+    ("docker", "ping", "process", "programs", "status"),
+    [
+        (ACTIVE, WELL, RUNS, PROGRAMS, PASS),
+        (replace(STOPPED, load="not-found"), DEAD, NONE, PROGRAMS, FAIL),
+        (replace(STOPPED, file_state="generated"), DEAD, NONE, PROGRAMS, FAIL),
+        (replace(STOPPED, load="not-found"), WELL, RUNS, PROGRAMS, SKIP),
+        (replace(STOPPED, load="not-found"), DEAD, NONE, NOTHING, SKIP),
+    ],
+)
+def test_unit_missing(docker, ping, process, programs, status):
+    found = unit.unit_missing.decide(HERE, units(docker), ping, process, programs)
+    assert found.status is status
+    assert status is not FAIL or found.fix[0] == "apt-get install -y --reinstall docker.io"

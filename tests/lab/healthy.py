@@ -7,6 +7,7 @@ from tests.lab.faults.clients import FAR, OWN, PKI, PLUGIN, SYSTEM
 from tests.lab.faults.proxy import DROP_IN, PROXY, RESTART, behind_proxy_with_password, proxy
 from tests.lab.faults.storage import MOVED, disk
 from tests.lab.machine import Machine
+from tests.lab.rootless import ENV, rootless
 
 # A container reaches the names and the network beyond the host.
 REACHES_OUT = "docker run --rm busybox nslookup registry.lab && docker run --rm busybox ping -c1 -W2 {gateway}"
@@ -177,6 +178,16 @@ def odd_names(machine: Machine) -> None:
 
 
 HEALTHY: tuple[Healthy, ...] = (
+    Healthy(
+        "rootless",
+        setup=rootless,
+        works=f"export DOCKER_HOST={ENV['DOCKER_HOST']}; docker run -d -p 8081:80 busybox sleep 1000 && "
+        "docker run --rm busybox nslookup registry.lab",
+        machine={"dns": NAMES},
+        user="alice",
+        env=ENV,
+        engines=("20.10",),
+    ),
     Healthy(
         "odd-names",
         machine={
@@ -469,4 +480,5 @@ STATES = (
     ("an --internal network that reaches nothing outside", "ended-containers"),
     ('"userland-proxy": false, and a container reaches its own published port', "no-userland-proxy"),
     ("json-file without rotation, and short logs", "busy"),
+    ("an engine without root, which needs no group docker", "rootless"),
 )

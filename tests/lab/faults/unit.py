@@ -64,4 +64,18 @@ FAULTS = (
         broken="timeout 5 docker ps",
         cure=f"rm {DROP_IN}; systemctl daemon-reload; systemctl reset-failed docker.service docker.socket; systemctl restart docker",
     ),
+    Fault(
+        "daemon-start-failure:stray-word",
+        "engine.started",
+        inject=setting("ExecStart=", "ExecStart=/usr/sbin/dockerd -H fd:// --debug true --label a=b"),
+        broken="timeout 5 docker ps",
+        verify_fix=True,
+    ),
+    Fault(
+        "daemon-not-running:no-unit",
+        "engine.unit-missing",
+        inject="systemctl stop docker.socket docker.service; mv /lib/systemd/system/docker.service /opt; systemctl daemon-reload",
+        broken="timeout 5 docker ps",
+        cure="mv /opt/docker.service /lib/systemd/system; systemctl daemon-reload; systemctl start docker.service",
+    ),
 )
