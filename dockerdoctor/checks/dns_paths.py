@@ -121,7 +121,12 @@ def input_firewall(
                 f"{server}, a resolver on this host, answers the host but not the {v.place}{named(found)}",
                 *matrix(server, host, inside),
                 *shown(found),
-                cause="The host's firewall drops or rejects what containers send to the host itself (hook input).",
+                cause="The host's firewall drops or rejects what containers send to the host itself (hook input)"
+                + (
+                    "."
+                    if found or not firewall
+                    else ", or the resolver answers its own network alone (dnsmasq: local-service): no rule of this host's was seen to do it."
+                ),
                 fix=(
                     *admitted(found),
                     "# and in the configuration of your firewall, so that it lasts; with ufw: ufw allow in on docker0 to any port 53",
