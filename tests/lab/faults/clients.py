@@ -365,7 +365,7 @@ FAULTS: tuple[Fault, ...] = (
         broken=BUILD,
         verify_fix=True,
     ),
-    by_ssh("ssh-key", "mv ~alice/.ssh ~alice/.old", "mv ~alice/.old ~alice/.ssh"),
+    by_ssh("ssh-key", "mv ~alice/.ssh ~alice/.old", "mv ~alice/.old ~alice/.ssh; systemctl restart ssh"),
     by_ssh("ssh-unknown-host", "rm /root/.ssh/known_hosts", "ssh-keyscan 127.0.0.1 > /root/.ssh/known_hosts"),
     by_ssh("ssh-server-down", "systemctl stop ssh", "systemctl start ssh"),
     by_ssh("ssh-user-without-group", "gpasswd -d alice docker", "usermod -aG docker alice"),
