@@ -103,7 +103,8 @@ def tls(endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None, oth
     if not endpoint.url.startswith(("tcp://", "http://", "https://")):
         return skipped("the endpoint is not reached over TCP")
     seen = Evidence(f"GET {endpoint.url}/_ping", ping.outcome)
-    told = Evidence("DOCKER_TLS_VERIFY", "set" if endpoint.tls else "not set")
+    by_context = endpoint.source.startswith("context ")
+    told = Evidence(endpoint.source if by_context else "DOCKER_TLS_VERIFY", "TLS" if endpoint.tls else "no TLS")
     where, unset = _unset(exports)
     socket = f"unix://{DEFAULT_SOCKET}"
     if endpoint.source in VARIABLES and ping.connect not in {"ok", "EINVAL"} and others and socket in others.answering:
@@ -122,6 +123,10 @@ def tls(endpoint: ChosenEndpoint, ping: DaemonPing, exports: Exports | None, oth
             told,
             cause="The engine wants TLS, and nothing tells the client to use it.",
             fix=(
+                "# give the context its files: docker context update NAME --docker host=URL,ca=FILE,cert=FILE,key=FILE",
+            )
+            if by_context
+            else (
                 "export DOCKER_TLS_VERIFY=1",
                 "# the folder with ca.pem, cert.pem and key.pem, if it is not ~/.docker: export DOCKER_CERT_PATH=FOLDER",
             ),

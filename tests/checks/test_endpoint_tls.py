@@ -45,6 +45,13 @@ FILES = TlsFiles("/root/.docker", "", CA, OWN)
             "speaks TLS",
         ),
         (FAR, DaemonPing("ok", answered=False, outcome=PLAIN), NOBODY, FAIL, "speaks plain HTTP"),
+        (
+            replace(PLAINLY, source="context far (/root/.docker/config.json)"),
+            DaemonPing("ok", answered=False, outcome="HTTP 400: 'Client sent an HTTP request to an HTTPS server.'"),
+            NOBODY,
+            FAIL,
+            "the client plain HTTP",
+        ),
         (FAR, DaemonPing("ok", answered=False, outcome="timeout"), NOBODY, PASS, "agree"),
         # By the variable alone the client leaves the socket; with nobody at the socket that is not what is wrong.
         (ALONE, DaemonPing("ECONNREFUSED", answered=False), ANOTHER, FAIL, "and not unix:///var/run/docker.sock"),
