@@ -665,8 +665,11 @@ class Host:
     # -- changes, for fixes only --------------------------------------------------------------------------------
 
     def real_path(self, path: str) -> str:
-        """Follow symbolic links to where a file lies, or would lie."""
-        return f"/{self.path(path).resolve().relative_to(self.root.resolve())}"
+        """Follow symbolic links to where a file lies, or would lie; raises OSError where they lead in a circle."""
+        try:
+            return f"/{self.path(path).resolve().relative_to(self.root.resolve())}"
+        except RuntimeError as circle:  # pathlib's own, before Python 3.13
+            raise OSError(errno.ELOOP, "too many links", path) from circle
 
     def file_state(self, path: str) -> FileState | None:
         """Read a file with all that a replacement must keep; None when there is none; raises OSError."""

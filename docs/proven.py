@@ -7,13 +7,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.lab.base import ENGINES
-from tests.lab.fault import Fault, Healthy, at, engines, results_file
+from tests.lab.by_hand import BY_HAND
+from tests.lab.fault import FIXED, Fault, Healthy, at, engines, results_file
 from tests.lab.faults import FAULTS
 from tests.lab.healthy import HEALTHY, STATES
 from tests.lab.lookalikes import LOOK_ALIKES
 
 DOCS = Path(__file__).parent
 NOT_RUN, NOT_PROVEN, NOT_THERE = "not run", "**not proven**", "–"
+REPAIR, BY_FIX = "repair verified", "by `doctor fix`, and taken back"
 MANY = 2
 # Differs from run to run: two documents that differ in nothing else say the same.
 SECONDS = re.compile(r"\b\d+\.\d s\b")
@@ -34,8 +36,8 @@ def coverage(note: str) -> str:
     """Give the document: the newest outcomes, and for what was not run since, what it said before."""
     cells = {**said_before(DOCS / "coverage.md"), **outcomes(results_file())}
     lines = [HEAD.format(note=note, there=NOT_THERE), *summary(cells)]
-    lines += table("fault", "root cause named", "symptoms", "repair verified")
-    lines += [row(f, cells, f"{verdict(f)} | {len(f.symptoms) or NOT_THERE} | {repair(f)}") for f in FAULTS]
+    lines += table("fault", "root cause named", "symptoms", REPAIR)
+    lines += [row(f, cells, f"{verdict(f)} | {len(f.symptoms) or NOT_THERE} | {repair(f, cells)}") for f in FAULTS]
     lines += ["", "## Healthy machines", "", "No error may be found on these.", ""]
     lines += table("machine", "warnings")
     lines += [row(h, cells, warnings(h, cells)) for h in HEALTHY]
@@ -43,6 +45,14 @@ def coverage(note: str) -> str:
     lines += [f"| {state} | {machine} |" for state, machine in STATES]
     lines += ["", "## Look-alikes", "", "Each was on a machine without the other, and was named without the other.", ""]
     lines += ["| one | other |", "|---|---|", *(f"| {one} | {other} |" for one, other in told_apart(cells))]
+    lines += [
+        "",
+        "## Repairs that are left to a person",
+        "",
+        "The commands shown repair; `doctor fix` does not do it.",
+        "",
+    ]
+    lines += ["| fault | why |", "|---|---|", *(f"| {fault} | {why} |" for fault, why in BY_HAND.items())]
     by_hand = (DOCS / "not-proven.md").read_text(encoding="utf-8").strip()
     return "\n".join([*lines, "", by_hand, "", *missing(cells, by_hand), ""])
 
@@ -118,8 +128,14 @@ def verdict(fault: Fault) -> str:
     return named + "".join(f", on {e} `{check}`" for e, check in others.items() if check != fault.check)
 
 
-def repair(fault: Fault) -> str:
-    """Say which repair was seen to work."""
+def repair(fault: Fault, cells: dict[tuple[str, str], str]) -> str:
+    """Say which repair was seen to work; the newest outcome counts, or else what was said before."""
+    outcomes = [
+        cells[FIXED.format(fault.id), engine] for engine in ENGINES if (FIXED.format(fault.id), engine) in cells
+    ]
+    said = cells.get((fault.id, REPAIR)) == BY_FIX
+    if fault.verify_fix and (all(SECONDS.fullmatch(one) for one in outcomes) if outcomes else said):
+        return BY_FIX
     if fault.cure:
         return "by `doctor`" if fault.cure.startswith("doctor") else "by hand"
     return "by the commands shown" if fault.verify_fix else "–"
@@ -149,6 +165,8 @@ def summary(cells: dict[tuple[str, str], str]) -> Iterator[str]:
     yield f"| faults, of the catalogue's {len(catalogue)} | {' | '.join(map(str, counts))} | {len(set().union(*families))} |"
     yield ""
     many = [f.id for f in FAULTS if len(f.symptoms) >= MANY and proven(f, cells)]
+    fixed = sum(repair(f, cells) == BY_FIX for f in FAULTS)
+    yield f"Repaired by `doctor fix` and taken back by `doctor undo`: {fixed} variants."
     yield f"One cause with {MANY} symptoms or more beneath it: {len(many)} variants. Look-alikes told apart: {len(told_apart(cells))} pairs."
     yield ""
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from dockerdoctor.checks import CATALOGUE
+from tests.lab.by_hand import BY_HAND
 from tests.lab.fault import at, engines
 from tests.lab.faults import FAULTS
 from tests.lab.healthy import HEALTHY, STATES
@@ -26,6 +27,7 @@ def test_checks_are_in_the_catalogue():
 
 def test_pairs_and_states_are_declared():
     assert {name for pair in (*PAIRS, *LOOK_ALIKES) for name in pair} - set(BY_ID) == set()
+    assert set(BY_HAND) - set(BY_ID) == set()
     assert {machine for _, machine in STATES} - {healthy.id for healthy in HEALTHY} == set()
 
 

@@ -144,12 +144,12 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
     finding, check = root.finding, root.check.id
     treated = Treated(check, finding.summary, Outcome.BY_HAND, next=finding.fix)
     endpoint = patient.facts.of(ChosenEndpoint)
-    if endpoint and not endpoint.local:
-        return replace(treated, reason=f"the engine at {endpoint.url} is on another host"), None
     try:
         understood = understand(finding.fix, host)
     except NotOurs as no:
         return replace(treated, reason=str(no)), None
+    if endpoint and not endpoint.local and any(isinstance(step, Run) for step in understood.steps):
+        return replace(treated, reason=f"the engine at {endpoint.url} is on another host"), None
     if not understood.steps:
         return replace(treated, reason="its fix is a decision, not a command"), None
     steps, impact = with_containers(_not_into_failure(understood.steps, patient.facts, host), patient.facts)

@@ -42,10 +42,19 @@ class Desk:
         """Where a file really lies: links are followed and kept; raises NotOurs."""
         if not path.startswith("/"):
             raise NotOurs(f"{path} depends on the folder it is said in")
-        real = self.host.real_path(path)
+        try:
+            real = self.host.real_path(path)
+        except OSError as no:
+            raise NotOurs(f"{path}: {no.strerror}") from no
         if f"{real}/".startswith(KERNEL_FOLDERS):
             raise NotOurs(f"{real} is no file")
         return real
+
+    def itself(self, path: str) -> str:
+        """A file that a command takes the place of, or away: a link to one would be lost; raises NotOurs."""
+        if self.host.readlink(path):
+            raise NotOurs(f"{path} is a link")
+        return self.path(path)
 
     def state(self, path: str) -> FileState | None:
         """How a file will be by now; raises NotOurs for what is none."""
@@ -123,6 +132,7 @@ def _install(one: Simple, desk: Desk) -> Iterator[Step]:
     if len(names) != 2 or set(options) - {"D", "m"}:
         raise NotOurs("its options are not known here")
     source, target = names
+    desk.itself(target)
     yield from _folders(target.rpartition("/")[0], desk)
     mode = int(options.get("m") or "755", 8)
     if source == "/dev/stdin" and one.fed is not None:
@@ -146,8 +156,8 @@ def _mv(one: Simple, desk: Desk) -> Iterator[Step]:
     if len(names) != 2 or options:
         raise NotOurs("its options are not known here")
     found = _there(names[0], desk)
-    yield desk.put(desk.path(names[1]), found)
-    yield desk.put(desk.path(names[0]), None)
+    yield desk.put(desk.itself(names[1]), found)
+    yield desk.put(desk.itself(names[0]), None)
 
 
 def _rm(one: Simple, desk: Desk) -> Iterator[Step]:
@@ -156,7 +166,7 @@ def _rm(one: Simple, desk: Desk) -> Iterator[Step]:
         raise NotOurs("whole folders are not kept")
     for name in names:
         if _there(name, desk, missing=bool(options)):
-            yield desk.put(desk.path(name), None)
+            yield desk.put(desk.itself(name), None)
 
 
 def _mkdir(one: Simple, desk: Desk) -> Iterator[Step]:
@@ -169,6 +179,8 @@ def _mkdir(one: Simple, desk: Desk) -> Iterator[Step]:
 
 def _sed(one: Simple, desk: Desk) -> Iterator[Step]:
     options, names = _options(one.words[1:], "")
+    # Links are followed here in any case.
+    options.pop("-follow-symlinks", None)
     if "i" not in options or set(options) - {"i", "E", "z"} or len(names) != 2:
         raise NotOurs("its options are not known here")
     script, name = names

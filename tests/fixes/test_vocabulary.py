@@ -45,6 +45,7 @@ def host(tmp_path):
     (folder / "daemon.json").chmod(0o640)
     (folder / "bytes").write_bytes(b"\xff\xfe")
     (folder / "link").symlink_to("daemon.json")
+    (folder / "circle").symlink_to("circle")
     return Fake(tmp_path, {})
 
 
@@ -69,6 +70,7 @@ FILE, WAS = "/etc/docker/daemon.json", b'{"debug": tru}\r\n'
         ("sed -i -E 's/tru\\}/true}/' /etc/docker/daemon.json", b'{"debug": true}\r\n'),
         ("sed -z -i 's#{#{\\n  \"a\": 1,#' /etc/docker/daemon.json", b'{\n  "a": 1,"debug": tru}\r\n'),
         ("rm /etc/docker/daemon.json", None),
+        ("sed -i --follow-symlinks s/tru/true/ /etc/docker/link", b'{"debug": true}\r\n'),
         ("sed -i s/tru/true/ /etc/docker/link", b'{"debug": true}\r\n'),
         ("sed -i s/tru/x/ /etc/docker/daemon.json; sed -i s/x/false/ /etc/docker/daemon.json", b'{"debug": false}\r\n'),
     ],
@@ -178,6 +180,10 @@ def test_commands_and_what_takes_them_back(host, fix, run):
         "docker update --cpus 2 web",
         "rm -r /var/lib/docker/vfs",
         "rm /etc/not-there",
+        "rm /etc/docker/link",
+        "mv /etc/docker/daemon.json /etc/docker/link",
+        "install -D /dev/stdin /etc/docker/link <<'END'\nx\nEND",
+        "tee /etc/docker/circle <<< x",
         "truncate --size 0 /var/log/x",
         "kill 9",
         "iptables -F",

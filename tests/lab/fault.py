@@ -18,6 +18,10 @@ from tests.lab.store import LAB, REPO, LabError, key
 Step = str | Callable[[Machine], None]
 
 
+# How a fault is noted that `doctor fix` repaired, and `doctor undo` brought back.
+FIXED = "{} (fix)"
+
+
 class NotProven(AssertionError):
     """The doctor, or the fault itself, did not behave as declared."""
 

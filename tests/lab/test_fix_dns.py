@@ -247,7 +247,7 @@ os.execvp("doctor", {["doctor", *CURE]!r})
 """,
     )
     sick.run("setsid python3 /srv/run.py > /srv/out 2>&1 < /dev/null &")
-    wait_for(lambda: "restarting dockerd" in sick.run("cat /srv/out", check=False).stdout, "the restart", 90)
+    wait_for(lambda: "systemctl restart docker" in sick.run("cat /srv/out", check=False).stdout, "the restart", 90)
     time.sleep(0.3)
     pid = sick.read("/srv/pid")
     sick.run(f"kill -{number.value} {pid}")

@@ -1,0 +1,214 @@
+"""`doctor fix` and `doctor undo` on real engines: faults are repaired and taken back, and no kill leaves half of anything."""
+
+import json
+
+import pytest
+
+from tests.lab.by_hand import BY_HAND
+from tests.lab.fault import FIXED, Fault, NotProven, at, do, engines, fails, noted
+from tests.lab.faults import FAULTS
+from tests.lab.machine import Machine
+from tests.lab.matrix import require
+
+pytestmark = pytest.mark.lab
+
+BY_ID = {fault.id: fault for fault in FAULTS}
+AUTOMATIC = [fault for fault in FAULTS if fault.verify_fix and fault.id not in BY_HAND]
+# One of each kind of step in `make test`: files, drop-ins, settings, rules, services, containers.
+ALWAYS = {
+    "daemon-json-syntax:trailing-comma",
+    "daemon-json-syntax:still-running",
+    "daemon-not-running:stopped",
+    "docker-unit-masked:service",
+    "net-ip-forward-off",
+    "net-forward-drop-other-firewall:chain",
+    "net-mtu-blackhole:nft",
+    "proxy-percent-systemd",
+    "res-oom-killed",
+    "redis-name-not-resolved",
+}
+# What was pending in a file is in force afterwards, and stays so: a daemon cannot be made to forget what it has read.
+IN_FORCE = {"daemon-json-not-reloaded", "daemon-json-not-reloaded:restart"}
+# All that a fix may touch, but for the order of rules: dockerd puts its own first whenever a network is made.
+STATE = r"""
+    for place in /etc/docker /etc/systemd /etc/sysctl.d /etc/sysctl.conf /etc/default /etc/nftables.conf /root/.docker /root/.profile
+    do find $place -printf '%p %y %m %u %g %l\n' 2>/dev/null | sort; find $place -type f -exec sha256sum {} + 2>/dev/null | sort
+    done
+    sysctl net.ipv4.ip_forward
+"""
+RULES = "iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' | sort; nft list ruleset | grep -v '^#' | sort"
+
+
+def state(m: Machine) -> str:
+    """What must be the same after a fix was taken back."""
+    # With dockerd dead its rules are whatever they were left at.
+    running = m.run("systemctl is-active --quiet docker", check=False).returncode == 0
+    return m.run(STATE).stdout + (m.run(RULES).stdout if running else "")
+
+
+def fixed(m: Machine, *args: str) -> dict:
+    """Run `doctor fix` and give what became of the first cause."""
+    done = m.doctor("fix", *args, "--format", "json", timeout=200)
+    treated = json.loads(done.stdout)["fixes"]
+    if not treated:
+        raise NotProven(f"there is nothing to fix: {done.stderr}")
+    return treated[0] | {"stderr": done.stderr, "exit_status": done.returncode}
+
+
+def prove_fix(fault: Fault, engine: str) -> None:
+    """Break, repair with `doctor fix`, see that it works, take it back, and see that all is as it was."""
+    fault = at(fault, engine)
+    with (
+        noted({"fault": FIXED.format(fault.id)}, fault.machine) as watch,
+        Machine.boot(**fault.machine) as m,
+    ):
+        do(m, fault.setup)
+        do(m, fault.inject)
+        before = state(m)
+        watch("inject")
+        said = fixed(m, fault.check, "--write", "--yes")
+        watch("check")
+        if said["outcome"] != "applied":
+            raise NotProven(f"{said['outcome']}: {said['reason']}\n{said['stderr']}")
+        m.wait_docker()
+        if failure := fails(m, fault):
+            raise NotProven(f"`broken` still fails: {failure}")
+        m.run("doctor undo --yes", timeout=200)
+        if (after := state(m)) != before and fault.id not in IN_FORCE:
+            lines = set(before.splitlines()) ^ set(after.splitlines())
+            raise NotProven(f"not as it was: {sorted(lines)}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "engine"),
+    [
+        pytest.param(
+            fault,
+            engine,
+            id=f"{fault.id}@{engine}",
+            marks=() if fault.id in ALWAYS and engine == engines(fault)[0] else pytest.mark.matrix,
+        )
+        for fault in AUTOMATIC
+        for engine in engines(fault)
+    ],
+)
+def test_fixed_and_taken_back(fault, engine):
+    require(engine)
+    prove_fix(fault, engine)
+
+
+# Kills the doctor as soon as it has written so many lines of its journal.
+KILLED = """\
+import os, signal, sys
+from dockerdoctor import cli
+from dockerdoctor.host import Host
+
+left, append = int(sys.argv.pop(1)), Host.append_line
+
+
+def note(self, path, line):
+    global left
+    append(self, path, line)
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+Host.append_line = note
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "daemon-json-syntax:still-running",
+        pytest.param("net-ip-forward-off", marks=pytest.mark.matrix),
+        pytest.param("net-forward-drop-other-firewall:chain", marks=pytest.mark.matrix),
+        pytest.param("proxy-percent-systemd", marks=pytest.mark.matrix),
+        pytest.param("docker-unit-masked:service", marks=pytest.mark.matrix),
+    ],
+)
+def test_killed_after_any_line_of_the_journal(name):
+    fault = at(BY_ID[name], engines(BY_ID[name])[0])
+    with Machine.boot(**fault.machine) as m:
+        do(m, fault.setup)
+        do(m, fault.inject)
+        before = state(m)
+        m.write("/srv/killed.py", KILLED)
+        python = m.run("head -1 $(command -v doctor)").stdout.strip("#!\n ")
+        for lines in range(1, 40):
+            done = m.run(f"{python} /srv/killed.py {lines} fix {fault.check} --write --yes", check=False, timeout=120)
+            if done.returncode == 0:
+                break
+            assert done.returncode == 137, done
+            assert "changes.unfinished" in m.doctor("check", "--only", "changes.*", "--format", "json").stdout
+            m.run("doctor undo --yes", timeout=200)
+            assert state(m) == before, f"after {lines} lines"
+        assert lines > 4
+        m.run("doctor undo --yes", timeout=200)
+        assert state(m) == before
+
+
+@pytest.fixture
+def sick():
+    """A machine whose daemon.json has a comma too many, and whose dockerd has not noticed yet."""
+    fault = at(BY_ID["daemon-json-syntax:still-running"], "20.10")
+    with Machine.boot(**fault.machine) as m:
+        do(m, fault.setup)
+        do(m, fault.inject)
+        yield m
+
+
+CHECK = "daemon-json.syntax"
+WRITE = (CHECK, "--write", "--yes")
+
+
+def test_shows_what_it_would_do_and_touches_nothing(sick):
+    before = state(sick)
+    said = fixed(sick, CHECK)
+    assert (said["outcome"], said["exit_status"]) == ("planned", 0)
+    assert any(line.startswith("-") for line in said["diff"])
+    assert "systemctl restart docker" in said["commands"]
+    text = sick.doctor("fix")
+    assert (text.returncode, "doctor undo" in text.stdout) == (0, True)
+    # Nobody to ask, and no --yes; a person who says no; somebody who is not root.
+    assert sick.doctor("fix", "--write").returncode == 2
+    declined = sick.run("echo n | script -qec 'doctor fix --write' /dev/null", check=False)
+    assert "nothing was changed" in declined.stdout
+    said = json.loads(sick.doctor("fix", *WRITE, "--format", "json", user="alice").stdout)["fixes"]
+    assert [one["outcome"] for one in said] in (["refused"], ["by-hand"], [])
+    assert state(sick) == before
+    assert "nothing" in sick.run("doctor history").stdout
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "outcome"),
+    [
+        # A journal that cannot be written.
+        ("mkdir -p /var/lib/dockerdoctor && mount -t tmpfs -o size=4k,nr_inodes=1 none /var/lib/dockerdoctor", "refused"),
+        ("mount --bind /etc/docker /etc/docker && mount -o remount,bind,ro /etc/docker", "rolled-back"),
+        # It starts with no other file than this one.
+        (
+            "sum=$(sha256sum < /etc/docker/daemon.json); mkdir -p /etc/systemd/system/docker.service.d;"
+            "printf '[Service]\\nExecStartPost=/bin/sh -c \"test \\\\\"$(sha256sum < /etc/docker/daemon.json)\\\\\" = \\\\\"%s\\\\\"\"\\n' \"$sum\""
+            " > /etc/systemd/system/docker.service.d/picky.conf; systemctl daemon-reload",
+            "rolled-back",
+        ),
+    ],
+)  # fmt: skip
+def test_obstacles_leave_the_file_as_it_was(sick, obstacle, outcome):
+    sick.run(obstacle)
+    before = sick.run("sha256sum /etc/docker/daemon.json; ls -la /etc/docker | tail -n +4").stdout
+    said = fixed(sick, *WRITE)
+    assert said["outcome"] == outcome, said
+    assert said["exit_status"] == {"refused": 1, "rolled-back": 4}[outcome]
+    assert sick.run("sha256sum /etc/docker/daemon.json; ls -la /etc/docker | tail -n +4").stdout == before
+
+
+def test_what_somebody_changed_since_is_not_undone(sick):
+    assert fixed(sick, *WRITE)["outcome"] == "applied"
+    sick.run("echo '{}' > /etc/docker/daemon.json")
+    done = sick.doctor("undo", "--yes")
+    assert (done.returncode, "somebody else" in done.stderr) == (1, True)
+    assert sick.read("/etc/docker/daemon.json") == "{}\n"
