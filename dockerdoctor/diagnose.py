@@ -15,6 +15,7 @@ from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo, EngineVersion
 from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
+from dockerdoctor.fixes.vocabulary import automatic
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Facts, FactsView, measure, required_probes
 from dockerdoctor.model import Check, Endpoint, Engine, Finding, Report
@@ -82,6 +83,7 @@ def now() -> tuple[datetime, float]:
 def pasteable(finding: Finding, facts: Facts) -> Finding:
     """Make the fix ready for whoever runs the doctor."""
     caller = FactsView(facts).of(Caller)
+    finding = replace(finding, automatic=automatic(finding.fix))
     return replace(finding, fix=tuple(ready(step, caller) for step in finding.fix)) if caller else finding
 
 

@@ -32,7 +32,6 @@ def failed(
     *evidence: Evidence,
     cause: str,
     fix: Iterable[str] = (),
-    automatic: bool = False,
     impact: str = "",
     because: Iterable[str] | None = None,
 ) -> Finding:
@@ -43,9 +42,8 @@ def failed(
         evidence,
         cause,
         tuple(fix),
-        automatic,
-        impact,
-        None if because is None else tuple(because),
+        impact=impact,
+        because=None if because is None else tuple(because),
     )
 
 

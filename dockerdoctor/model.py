@@ -51,7 +51,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     cause: str = ""
     fix: tuple[str, ...] = ()  # commands ready to paste, in order; a step for a person begins with "#"
-    automatic: bool = False  # `doctor` can do it itself
+    automatic: bool = False  # `doctor fix` knows how; told from the commands, not by the check
     impact: str = ""  # what the fix interrupts
     because: tuple[str, ...] | None = None  # narrows Check.upstream to what was measured; None: any of it may explain
 

@@ -68,7 +68,6 @@ def loopback_in_daemon_json(config: DaemonJson, inside: Inside | None, start: St
         *refused,
         cause="127.0.0.0/8 inside a container is the container itself, where no resolver listens.",
         fix=repair.fix,
-        automatic=repair.automatic,
         impact=repair.impact,
     )
 
@@ -125,7 +124,6 @@ def server_dead(
         *lines,
         cause="Every nameserver that containers are given is dead or refuses them.",
         fix=repair.fix,
-        automatic=repair.automatic,
         impact=repair.impact,
         # The host's trouble explains this one only where containers are given the host's own servers.
         because=("dns.loopback-in-daemon-json", *NO_CONNECTION) if configured else None,
@@ -228,7 +226,6 @@ def loopback_fallback(
         cause="The host resolves through a program on its loopback, which containers cannot reach; the public servers "
         "that Docker hands out instead are blocked here.",
         fix=(FIX_DNS,),
-        automatic=True,
         impact="restarts dockerd",
     )
 
@@ -275,7 +272,6 @@ def first_server_slow(
                 *lookups,
                 cause="A resolver waits five seconds for the first server before it asks the next.",
                 fix=repair.fix,
-                automatic=repair.automatic,
                 impact=repair.impact,
             )
     return passed(f"{first} answers containers first")

@@ -130,7 +130,6 @@ class Replacement:
     """How the nameservers of containers are replaced."""
 
     fix: tuple[str, ...] = (FIX_DNS,)
-    automatic: bool = True
     impact: str = "restarts dockerd"
 
 
@@ -147,9 +146,7 @@ def replacement(config: DaemonJson | None, start: StartFlags | None) -> Replacem
         else:
             by_hand.append(f"# take --dns {flag.value} out of {flag.source}")
     restart = ("systemctl daemon-reload", "systemctl reset-failed docker.service", "systemctl restart docker.service")
-    return Replacement(
-        (*edits, *by_hand, *(restart if start and start.unit else ("# restart dockerd",)), FIX_DNS), automatic=False
-    )
+    return Replacement((*edits, *by_hand, *(restart if start and start.unit else ("# restart dockerd",)), FIX_DNS))
 
 
 def line_of(config: DaemonJson, key: str) -> str:

@@ -80,7 +80,6 @@ def ipv6_only(
         *(seen(v.said(s, "udp"), v.place) for v in sick for s in v.nameservers if s not in usable and v.said(s, "udp")),
         cause="Docker's networks have no IPv6 here, so that a nameserver with an IPv6 address cannot be asked from them.",
         fix=(*repair.fix, OR_IPV6),
-        automatic=repair.automatic,
         impact=repair.impact,
         because=() if configured else None,
     )

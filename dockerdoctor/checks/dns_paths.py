@@ -77,7 +77,6 @@ def udp_blocked(
                 *shown(found),
                 cause=f"UDP to port 53 is dropped or rejected {where}; TCP to the same server passes.",
                 fix=(FIX_DNS,) if chosen else taken_away(found),
-                automatic=chosen,
                 impact="restarts dockerd" if chosen else "",
             )
     return passed("no nameserver can be reached over TCP alone")

@@ -15,13 +15,14 @@ from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo, Installed
 from dockerdoctor.facts.probe_container import sweep_abandoned
+from dockerdoctor.fixes import fix_dns
 from dockerdoctor.fixes.accepted import refusal
 from dockerdoctor.fixes.daemon_json import NotAnObject
-from dockerdoctor.fixes.dns import RETURNING, diff_of
+from dockerdoctor.fixes.dns import RETURNING, Ending, Verdict, diff_of
 from dockerdoctor.fixes.shell import NotOurs
 from dockerdoctor.fixes.steps import Run, Step
 from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, files, words
-from dockerdoctor.fixes.vocabulary import DOCKER_UNITS, understand
+from dockerdoctor.fixes.vocabulary import DOCKER_UNITS, is_fix_dns, understand
 from dockerdoctor.host import Host
 from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Report, Result, Severity, Status
@@ -102,11 +103,27 @@ def fix(
     """
     observe("examining this host")
     patient = _examine(host, settings)
+
+    def by_fix_dns(root: Result) -> Treated:
+        """Nameservers are chosen by asking them: that has a command of its own."""
+        asked = fix_dns.Order(order.write)
+        verdict = fix_dns.fix_dns(
+            host, settings, asked, agreed=lambda verdict: agreed(of_verdict(root, verdict)), observe=observe
+        )
+        return of_verdict(root, verdict)
+
     if not order.write:
-        return tuple(plan(root, patient, host)[0] for root in chosen(patient.report, order))
+        roots = chosen(patient.report, order)
+        return tuple(
+            by_fix_dns(root) if is_fix_dns(root.finding.fix) else plan(root, patient, host)[0] for root in roots
+        )
     done: list[Treated] = []
     while root := next((r for r in chosen(patient.report, order) if r.check.id not in {t.check for t in done}), None):
-        treated, treatment = plan(root, patient, host)
+        if is_fix_dns(root.finding.fix):
+            treated, treatment = by_fix_dns(root), None
+            patient = _examine(host, settings)
+        else:
+            treated, treatment = plan(root, patient, host)
         if treatment and not host.is_root:
             treated = replace(treated, outcome=Outcome.REFUSED, reason="only root may do this")
         elif treatment and not agreed(treated):
@@ -134,6 +151,32 @@ def chosen(report: Report, order: Order) -> tuple[Result, ...]:
     if order.ids:
         return tuple(r for r in report.root_causes if r.check.id in order.ids)
     return tuple(r for r in report.root_causes if r.check.severity is Severity.ERROR)
+
+
+def of_verdict(root: Result, verdict: Verdict) -> Treated:
+    """What fix-dns has to say, in the words of all fixes."""
+    return Treated(
+        root.check.id,
+        root.finding.summary,
+        OF_ENDING[verdict.ending],
+        verdict.reason,
+        verdict.diff,
+        impact=verdict.impact.words if verdict.impact else (),
+        journal=verdict.journal,
+        next=() if verdict.ending is Ending.PLANNED else verdict.next,
+    )
+
+
+OF_ENDING = {
+    Ending.NOTHING_TO_DO: Outcome.BY_HAND,
+    Ending.PLANNED: Outcome.PLANNED,
+    Ending.DECLINED: Outcome.DECLINED,
+    Ending.REFUSED: Outcome.REFUSED,
+    Ending.WRITTEN: Outcome.APPLIED,
+    Ending.APPLIED: Outcome.APPLIED,
+    Ending.ROLLED_BACK: Outcome.ROLLED_BACK,
+    Ending.STRANDED: Outcome.STRANDED,
+}
 
 
 # -- planning

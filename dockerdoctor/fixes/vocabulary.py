@@ -107,6 +107,23 @@ def understand(fix: Iterable[str], host: Host) -> Steps:
     return Steps(tuple(steps), tuple(remains))
 
 
+def automatic(fix: Iterable[str]) -> bool:
+    """Whether the doctor knows each command of a fix; what it finds on the host may still forbid it. Pure."""
+    mine = [line for line in fix if not line.startswith("#") and line.split()[0] not in SESSION]
+    if is_fix_dns(mine):
+        return True
+    try:
+        return bool(mine) and all(WORDS.get(one.words[0]) for line in mine for one in commands(line))
+    except NotOurs:
+        return False
+
+
+def is_fix_dns(fix: Iterable[str]) -> bool:
+    """Whether the fix is `doctor fix-dns`, and nothing else."""
+    words = [line.split() for line in fix if not line.startswith("#")]
+    return len(words) == 1 and words[0][0].rpartition("/")[2] == "doctor" and "fix-dns" in words[0]
+
+
 # -- files
 
 
@@ -345,7 +362,7 @@ def _nft(one: Simple, desk: Desk) -> Iterator[Step]:
         raise NotOurs("of nft only the deletion of a rule can be taken back")
     where, handle = words[2:5], words[6]
     before = ""
-    for line in desk.run("nft", "--handle", "list", "chain", *where).splitlines():
+    for line in desk.run("nft", "--stateless", "--handle", "list", "chain", *where).splitlines():
         rule, mark, number = line.strip().rpartition(" # handle ")
         if not mark or rule.startswith(("table ", "chain ")):
             continue
@@ -355,7 +372,7 @@ def _nft(one: Simple, desk: Desk) -> Iterator[Step]:
                 if before
                 else ("nft", "insert", "rule", *where, rule)
             )
-            test = ("nft", "list", "chain", *where)
+            test = ("nft", "--stateless", "list", "chain", *where)
             yield Run(one.words, (Back(put, test, rule, expected=False),))
             return
         before = number

@@ -133,6 +133,11 @@ def _report(report: Report, options: Options) -> Iterator[RenderableType]:
     if unknown:
         yield Text("")
         yield from _unknown(unknown, options)
+    if any(root.finding.automatic for root in roots):
+        yield Text("")
+        yield Text(
+            "doctor fix shows what it would change of this; --write does it, proves it, or puts all back.", style="bold"
+        )
     if options.verbose:
         yield Text("")
         for result in report.results:

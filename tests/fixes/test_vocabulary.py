@@ -16,7 +16,7 @@ SAYS = {
     "docker inspect --format '{{json .HostConfig}}' web": '{"Memory": 10000000, "PidsLimit": null}',
     "docker inspect --format '{{json .HostConfig}}' free": '{"Memory": 0}',
     "iptables -t filter -S FORWARD": RULES,
-    "nft --handle list chain inet fw out": NFT,
+    "nft --stateless --handle list chain inet fw out": NFT,
     "sysctl -n net.ipv4.ip_forward": "0\n",
     "docker context show": "desktop\n",
     "ip -o link show dev docker0": "3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500\n",
@@ -147,7 +147,7 @@ def test_later_commands_see_earlier_ones(host):
                 (
                     Back(
                         ("nft", "add", "rule", "inet", "fw", "out", "position", "4", "tcp dport 53 drop"),
-                        ("nft", "list", "chain", "inet", "fw", "out"),
+                        ("nft", "--stateless", "list", "chain", "inet", "fw", "out"),
                         "tcp dport 53 drop",
                         expected=False,
                     ),

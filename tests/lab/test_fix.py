@@ -36,7 +36,7 @@ STATE = r"""
     done
     sysctl net.ipv4.ip_forward
 """
-RULES = "iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' | sort; nft list ruleset | grep -v '^#' | sort"
+RULES = "iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' | sort; nft --stateless list ruleset | grep -v '^#' | sort"
 
 
 def state(m: Machine) -> str:
