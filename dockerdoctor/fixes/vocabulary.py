@@ -18,6 +18,8 @@ from dockerdoctor.host import FileState, Host
 
 # Of the person's own session: no other process can do it for them.
 SESSION = frozenset({"unset", "export", "newgrp", "cd", "source", "exec", "sudo"})
+# What stands in the place of a password in all that is shown.
+MASK = "***"
 # Not files, though they look like it.
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 DOCKER_UNITS = frozenset({"docker", "docker.service", "docker.socket", "containerd", "containerd.service"})
@@ -96,6 +98,8 @@ def understand(fix: Iterable[str], host: Host) -> Steps:
             continue
         # What was said before a command is about that command, or about what may be done in its place.
         remains = [one for one in remains if not one.startswith("#")]
+        if MASK in line:
+            raise NotOurs("a password stands in it, which facts do not hold")
         for one in commands(line):
             word = WORDS.get(one.words[0].rpartition("/")[2])
             if word is None:

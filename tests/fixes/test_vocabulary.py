@@ -180,6 +180,7 @@ def test_commands_and_what_takes_them_back(host, fix, run):
         "docker update --cpus 2 web",
         "rm -r /var/lib/docker/vfs",
         "rm /etc/not-there",
+        'tee /etc/docker/daemon.json <<< \'{"proxies": {"http-proxy": "http://u:***@p:1"}}\'',
         "rm /etc/docker/link",
         "mv /etc/docker/daemon.json /etc/docker/link",
         "install -D /dev/stdin /etc/docker/link <<'END'\nx\nEND",
