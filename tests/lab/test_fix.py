@@ -146,7 +146,7 @@ def test_killed_after_any_line_of_the_journal(name):
             done = m.run(f"{python} /srv/killed.py {lines} fix {fault.check} --write --yes", check=False, timeout=120)
             if done.returncode == 0:
                 break
-            assert done.returncode == 137, done
+            assert done.returncode in {-9, 137}, done
             assert "changes.unfinished" in m.doctor("check", "--only", "changes.*", "--format", "json").stdout
             m.run("doctor undo --yes", timeout=200)
             assert state(m, rules=rules) == before, f"after {lines} lines"
