@@ -388,6 +388,16 @@ FAULTS = (
         cure=run_with("ALL_PROXY", "").replace(" -e ALL_PROXY=", ""),
     ),
     Fault(
+        # 20.10's client passes over it.
+        "proxy-dead:all-proxy",
+        "proxy.dead",
+        setup="mkdir -p .docker",
+        inject="""echo '{"proxies": {"default": {"allProxy": "socks5://{gateway}:8889"}}}' > .docker/config.json""",
+        broken="! docker run --rm busybox env | grep -q 8889",
+        cure="rm .docker/config.json",
+        engines=("26.1", "28.5"),
+    ),
+    Fault(
         "proxy-dead:unknown-name",
         "proxy.dead",
         setup=lambda m: (proxy(m), m.run(run_with("http_proxy", PROXY)))[0],

@@ -49,6 +49,16 @@ def hub(m: Machine) -> None:
     m.on_gateway(["docker-registry", "serve", str(home / "hub.yml")], port=443)
 
 
+def transparent(m: Machine) -> None:
+    """No proxy is set: the network itself answers in Docker Hub's place."""
+    certificate(m, "corp", ca=True)
+    certificate(m, "inspector", signer="corp", names="DNS:registry-1.docker.io")
+    m.write("/root/corp.crt", (m.slot.home / "corp.crt").read_text())
+    serve(m, "inspector")
+    hub(m)
+    m.run(TRUST)
+
+
 HUB = {"dns": {"registry-1.docker.io": "{gateway}"}}
 FORGET = f"rm {CA}; update-ca-certificates --fresh; {RESTART}"
 
@@ -98,6 +108,15 @@ FAULTS = (
         inject=f"{FORGET}; {PULL}; cp corp.crt {CA}; update-ca-certificates",
         broken=PULL,
         verify_fix=True,
+    ),
+    Fault(
+        "proxy-tls-interception-ca:transparent",
+        "proxy.tls-interception",
+        machine={**HUB, "daemon_json": {"registry-mirrors": None}},
+        setup=transparent,
+        inject=FORGET,
+        broken=PULL_HUB,
+        cure=TRUST,
     ),
     Fault(
         "proxy-tls-interception-ca:images",

@@ -133,6 +133,15 @@ FAULTS = (
         verify_fix=True,
     ),
     Fault(
+        "proxy-no-proxy-missing-registry:scheme",
+        "proxy.no-proxy",
+        machine=KNOWN,
+        setup=private_registry,
+        inject=drop_in(HTTP_PROXY=PROXY, HTTPS_PROXY=PROXY, NO_PROXY="localhost,https://reg.lab"),
+        broken=PULL,
+        verify_fix=True,
+    ),
+    Fault(
         "proxy-no-proxy-missing-registry:blanks",
         "proxy.no-proxy",
         machine=KNOWN,
