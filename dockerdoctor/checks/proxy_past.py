@@ -8,7 +8,7 @@ from dockerdoctor.checks.proxy_places import CLIENT, shown
 from dockerdoctor.checks.registry import seen
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Container, Containers
-from dockerdoctor.facts.proxy import ProxySettings, Setting
+from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting
 from dockerdoctor.facts.proxy_detours import Detour, ProxyDetours, proxies
 from dockerdoctor.model import Evidence, Finding, Severity
 from dockerdoctor.noproxy import BUSYBOX, CURL, URLLIB, WGET, Client, meant
@@ -100,7 +100,7 @@ def _exempt(client: tuple[Setting, ...], names: str) -> tuple[str, ...]:
     # Where a health check shows it, this is why.
     upstream=("proxy.captures-localhost",),
 )
-def localhost_exempt(settings: ProxySettings) -> Finding:
+def localhost_exempt(settings: ProxySettings, trials: ProxyTrials | None) -> Finding:
     """
     Without NO_PROXY curl, wget and Python ask the proxy for http://localhost, and the proxy asks itself.
 
@@ -110,6 +110,9 @@ def localhost_exempt(settings: ProxySettings) -> Finding:
     given = [s for s in settings.client if s.kind in {"HTTP_PROXY", "ALL_PROXY"}]
     if not given:
         return skipped("the client gives containers no proxy for HTTP")
+    tried = trials.of(given[0].value) if trials else None
+    if tried and (tried.dead or tried.mute or tried.problem):
+        return skipped(f"{given[0].value} is no proxy that answers")
     no_proxy = next((s.value for s in settings.client if s.kind == "NO_PROXY"), "")
     env = {"http_proxy": given[0].value, "no_proxy": no_proxy}
     if any(not client.proxy(env, "http", host, 80) for host in LOOPBACK for client in (CURL, WGET, URLLIB)):

@@ -111,9 +111,12 @@ def uses(container: Container) -> Iterator[Use]:
     """What one container's settings, command and health check name."""
     test = container.details.health.test if container.details and container.details.health else ()
     texts = (
-        *((name, value) for name, value in container.env if not OWN_NAME.search(name)),
         # A proxy's name is the business of the checks of proxies, and NO_PROXY names what nobody need want.
-        *((name, value) for name, value in container.env if not name.lower().endswith("_proxy")),
+        *(
+            (name, value)
+            for name, value in container.env
+            if not OWN_NAME.search(name) and not name.lower().endswith("_proxy")
+        ),
         *(("its command", word) for word in container.command),
         *(("its health check", word) for word in test),
     )

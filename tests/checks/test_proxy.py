@@ -421,9 +421,9 @@ def test_captures_localhost(containers, status):
 def test_localhost_exempt(no_proxy, status):
     noproxy = (Setting("noProxy", no_proxy, "c"),) if no_proxy else ()
     settings = client()
-    said = proxy_past.localhost_exempt.decide(replace(settings, client=settings.client + noproxy))
+    said = proxy_past.localhost_exempt.decide(replace(settings, client=settings.client + noproxy), ALIVE)
     assert said.status is status
-    assert proxy_past.localhost_exempt.decide(ProxySettings()).status is SKIP
+    assert proxy_past.localhost_exempt.decide(ProxySettings(), None).status is SKIP
 
 
 def detour(through, direct, no_proxy="10.0.0.0/8", host="10.0.0.1"):
@@ -541,3 +541,7 @@ def test_interception(registries, settings, daemon_s, containers):
 )
 def test_who_intercepts_is_trusted(more, fix):
     assert proxy_interception.tls_interception.decide(intercepted(**more), UNITS).fix[0].startswith(fix)
+
+
+def test_a_dead_proxy_captures_nothing():
+    assert proxy_past.localhost_exempt.decide(client(), DEAD).status is SKIP
