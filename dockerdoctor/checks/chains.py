@@ -337,7 +337,7 @@ def masquerade(
 
 def strange_source(rule: Rule, routes: Routes) -> bool:
     """Whether a rule gives packets an address that is not this host's."""
-    address = re.search(r"--to-source ([\d.]+)", rule.text)
+    address = re.search(r"(?:--to-source|snat to) ([\d.]+)", rule.text)
     return bool(address) and not routes.owns(address[1]) if address else False
 
 

@@ -36,6 +36,7 @@ NO_CONNECTION: tuple[str, ...] = (
     "network.iptables-split",
     "network.untracked",
     "network.rp-filter",
+    "network.bridge-route",
     "network.policy-routing",
     "network.egress",
 )

@@ -21,7 +21,7 @@ from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers, Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostDns
-from dockerdoctor.facts.firewall import Drop, Firewall, Moved, Packet, dropped_on_the_way, untracked
+from dockerdoctor.facts.firewall import Drop, Firewall, Moved, Packet, dropped_on_the_way, redirected, untracked
 from dockerdoctor.facts.forwarding import Managers
 from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.routes import Routes
@@ -317,7 +317,7 @@ def connections_untracked(
         return passed("no rule keeps packets of containers from being tracked")
     chain, rule = found[0]
     return failed(
-        f"{chain.label} leaves packets of containers untracked, and so untranslated: {rule.text}",
+        f"{chain.label} keeps packets of containers out of the common table of connections, and so untranslated: {rule.text}",
         *(Evidence(c.label, r.text) for c, r in dict.fromkeys(found)),
         *show(targets(inside.bridge, inside, dns, routes) if inside else (), "default bridge"),
         cause="MASQUERADE and published ports need conntrack, and a rule keeps these packets from it.",
@@ -325,4 +325,45 @@ def connections_untracked(
             *dict.fromkeys(Drop(c, r, certain=True, path=(c.name,)).delete for c, r in found),
             "# or let the rule spare Docker's bridges; correct what wrote it too, or it returns",
         ),
+    )
+
+
+@check(
+    "network.redirected",
+    title="What containers send goes where they send it",
+    severity=Severity.ERROR,
+    docs="https://manpages.debian.org/iptables-extensions.8#DNAT",
+)
+def sent_elsewhere(
+    firewall: Firewall, networks: Networks, routes: Routes, inside: Inside | None, dns: HostDns | None
+) -> Finding:
+    """
+    A rule with REDIRECT or DNAT hands connections to a transparent proxy, on this host or elsewhere.
+
+    Why it matters: when the proxy is gone, every connection of containers fails, while pings pass and the host is well.
+    How to fix: start the proxy again, or take the rule away.
+    """
+    network, uplink = default_bridge(networks), routes.uplink
+    if networks.elsewhere or not network or not uplink:
+        return skipped(networks.elsewhere or "no default bridge, or no way out")
+    if not inside or not bridge_cut_off(inside, dns, routes):
+        return passed("containers are not kept from the world")
+    missed = [t for t in targets(inside.bridge, inside, dns, routes) if not t.answered]
+    found = [
+        (target, hit) for target in missed if (hit := redirected(firewall, outbound(network, uplink.name, target)))
+    ]
+    if not found:
+        return passed("no rule gives packets of containers another destination")
+    target, (chain, rule) = found[0]
+    return failed(
+        f"{chain.label} sends what containers send to {target.address} elsewhere, where nobody answers: {rule.text}",
+        *dict.fromkeys(Evidence(c.label, r.text) for _, (c, r) in found),
+        *show(targets(inside.bridge, inside, dns, routes), "default bridge"),
+        cause="A transparent proxy was set up for containers' connections, and it does not answer.",
+        fix=(
+            "# start the proxy that the rule leads to; or take the rule away:",
+            *dict.fromkeys(Drop(c, r, certain=True, path=(c.name,)).delete for _, (c, r) in found),
+            "# and correct what wrote it, or it returns",
+        ),
+        impact="connections of containers go past the proxy",
     )

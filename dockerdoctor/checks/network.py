@@ -215,6 +215,47 @@ def bridge_address(networks: Networks, routes: Routes) -> Finding:
     )
 
 
+@check(
+    "network.bridge-route",
+    title="The host knows the way to every Docker network",
+    severity=Severity.ERROR,
+    docs=BRIDGE,
+    upstream=("network.bridge", "network.bridge-address", "network.links-up", "network.managed-interfaces"),
+)
+def bridge_route(networks: Networks, routes: Routes) -> Finding:
+    """
+    The kernel adds the route with the bridge's address; a VPN's script or `ip route flush` takes it away.
+
+    Why it matters: what is for containers leaves by the default route, and nothing ever comes back to them.
+    How to fix: add the route again.
+    """
+    if why := networks.not_here:
+        return skipped(why)
+    up = {i.name: i for i in routes.interfaces if i.up}
+    unaddressed = {n.bridge for n, _ in addressless(networks, routes)}
+    lost = []
+    for network in networks.bridges:
+        subnet, link = ipv4(network), up.get(network.bridge)
+        options = dict(network.options)
+        own = options.get("com.docker.network.bridge.inhibit_ipv4") == "true"
+        own = own or options.get("com.docker.network.bridge.gateway_mode_ipv4") == "isolated"
+        if not subnet or not link or own or network.bridge in unaddressed:
+            continue
+        there = [net(r.destination) for r in routes.routes if r.device == network.bridge]
+        if not any(net(subnet).overlaps(to) for to in there):
+            held = next((a.split("/")[0] for a in link.addresses if ":" not in a), "")
+            lost.append((network, subnet, f" src {held}" if held else ""))
+    if not lost:
+        return passed("every bridge has its route")
+    return failed(
+        f"no route leads to {', '.join(f'{s} (network {n.name}, {n.bridge})' for n, s, _ in lost)}",
+        *(Evidence("ip route show table all", f"nothing for {s} on {n.bridge}") for n, s, _ in lost),
+        cause="The route to this Docker network was deleted or replaced, by a VPN's script, `ip route flush` or a wrong "
+        "prefix on the bridge; the host sends what is for containers elsewhere.",
+        fix=[f"ip route replace {s} dev {n.bridge}{source}" for n, s, source in lost],
+    )
+
+
 # -- packet sizes
 
 

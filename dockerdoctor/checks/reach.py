@@ -11,7 +11,7 @@ from dockerdoctor.facts.containers import Network, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.dns import HostDns, is_loopback
 from dockerdoctor.facts.engine import DaemonProcess
-from dockerdoctor.facts.firewall import Moved, Packet
+from dockerdoctor.facts.firewall import NO_PROCESS, Drop, Firewall, Moved, Packet, dropped_on_the_way
 from dockerdoctor.facts.inside import Inside, View
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -128,6 +128,8 @@ def outbound(network: Network, uplink: str, target: Target | None = None) -> Pac
         somebody(network),
         target.address if target else "",
         local=False,
+        uid=NO_PROCESS,
+        dnat=False,
     )
 
 
@@ -171,10 +173,24 @@ NO_WAY_OUT = (
     "network.iptables-split",
     "network.untracked",
     "network.rp-filter",
+    "network.bridge-route",
+    "network.redirected",
     "network.policy-routing",
     "network.conntrack",
 )
 TOO_MANY_FILES = "too many open files"
+
+
+def uncounted(
+    firewall: Firewall | None, networks: Networks, routes: Routes, asked: tuple[Target, ...]
+) -> tuple[Drop, ...]:
+    """Rules that may have dropped what was lost, of which nothing tells whether they did."""
+    network, uplink = default_bridge(networks), routes.uplink
+    if not firewall or not network or not uplink:
+        return ()
+    ways = [outbound(network, uplink.name, t) for t in asked if not t.answered]
+    found = [d for way in ways for d in dropped_on_the_way(firewall, way) if d.rule and not d.rule.counted]
+    return tuple({d.text: d for d in found if not d.dockers}.values())
 
 
 @check(
@@ -191,6 +207,7 @@ def egress(
     dns: HostDns | None,
     moved: Moved | None,
     config: DaemonJson | None,
+    firewall: Firewall | None,
 ) -> Finding:
     """
     The gateway, nameservers and mirrors that answer the host are asked from a container on each kind of network.
@@ -218,13 +235,16 @@ def egress(
         lost = cut_off(view, inside, dns, routes)
         if lost:
             names = ", ".join(dict.fromkeys(str(t) for t in asked if not t.answered))
+            suspects = uncounted(firewall, networks, routes, asked)
             return failed(
                 f"from the {view.place} nothing beyond this host answers: {names}",
                 *show(asked, view.place),
                 *dropped(moved),
+                *(Evidence(d.chain.label, f"{d.text} (may drop it, and counts nothing)") for d in suspects),
                 cause="What answers the host does not answer containers, and none of the known causes was found: the "
                 "reason is not known. The packets get lost between the bridge and the uplink, or on the way back.",
                 fix=(
+                    *(f"# if this rule is the reason, take it away: {d.delete}" for d in suspects),
                     "# watch where the packets stop while a container pings the gateway:",
                     f"# tcpdump -n -i any -c 20 icmp and host {asked[0].address}",
                 ),
@@ -261,6 +281,7 @@ def egress(
         "network.output-drop",
         "network.untracked",
         "network.rp-filter",
+        "network.bridge-route",
         "network.policy-routing",
         "network.conntrack",
     ),

@@ -14,6 +14,7 @@ from dockerdoctor.facts.routes import Routes
 from dockerdoctor.facts.ways import Hop, Way, Ways
 from dockerdoctor.model import Evidence, Finding, Severity
 
+LINKS = ("network.bridge", "network.bridge-address", "network.bridge-route", "network.links-up")
 MARKS = frozenset({"MARK", "CONNMARK", "mangle"})
 
 
@@ -45,7 +46,7 @@ def refusing(way: Way, kernel: Forwarding) -> str:
     title="What comes back to containers is accepted where it comes in",
     severity=Severity.ERROR,
     docs="https://docs.kernel.org/networking/ip-sysctl.html",
-    upstream=("network.bridge", "network.bridge-address", "network.links-up", "network.subnet-overlap"),
+    upstream=(*LINKS, "network.subnet-overlap"),
 )
 def rp_filter(
     ways: Ways,
@@ -94,13 +95,7 @@ def rp_filter(
     title="Packets of containers are routed as the host's own are",
     severity=Severity.ERROR,
     docs="https://man7.org/linux/man-pages/man8/ip-rule.8.html",
-    upstream=(
-        "network.bridge",
-        "network.bridge-address",
-        "network.links-up",
-        "network.subnet-overlap",
-        "network.rp-filter",
-    ),
+    upstream=(*LINKS, "network.subnet-overlap", "network.rp-filter"),
 )
 def policy_routing(
     ways: Ways,

@@ -22,8 +22,13 @@ ICMP_NAMES = {
     "3": ("destination-unreachable",),
     "3/4": ("fragmentation-needed", "frag-needed"),
 }
+# As Docker names the bridges that it makes; of other interfaces the kind is not known here.
+DOCKER_BRIDGE = re.compile(r"docker\d+|br-[0-9a-f]{12}")
 # Chains that call each other in a circle are refused by the kernel; the limit is there for saved facts that lie.
 MAX_DEPTH = 32
+
+
+NO_PROCESS = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class Packet:
     state: str = "NEW"
     local: bool | None = None  # whether it goes to an address of this host
     icmp: str = "8"  # "type" or "type/code"; an echo request
-    uid: str = ""  # of the sending process
+    uid: str = ""  # of the sending process; NO_PROCESS for what is forwarded
+    dnat: bool | None = None  # whether its connection was given another destination
 
     def answer(self) -> Packet:
         """The packet that comes back."""
@@ -52,6 +58,8 @@ class Packet:
             self.source,
             "ESTABLISHED",
             False,
+            uid=self.uid,
+            dnat=self.dnat,
         )
 
 
@@ -208,8 +216,14 @@ def holds(condition: Condition, packet: Packet) -> bool | None:
         if packet.protocol not in {"tcp", "udp", ""}:
             met = False
     elif key == "state":
-        # DNAT and SNAT stand beside NEW and the like: what was translated is not known here.
-        met = packet.state in values or (None if {"DNAT", "SNAT"} & set(values) else False)
+        # DNAT and SNAT stand beside NEW and the like; who is given another source is not known here.
+        unknown = "SNAT" in values or ("DNAT" in values and packet.dnat is None)
+        met = packet.state in values or ("DNAT" in values and packet.dnat) or (None if unknown else False)
+    elif key == "direction":
+        met = ("reply" if packet.state == "ESTABLISHED" else "original") in values
+    elif key in {"inkind", "outkind"}:
+        interface = packet.in_interface if key == "inkind" else packet.out_interface
+        met = "bridge" in values if DOCKER_BRIDGE.fullmatch(interface) else None
     elif key == "icmp":
         kind = packet.icmp.partition("/")[0]
         names = {packet.icmp, kind, "any", *ICMP_NAMES.get(packet.icmp, ()), *ICMP_NAMES.get(kind, ())}
@@ -308,10 +322,10 @@ def dropped_on_the_way(firewall: Firewall, packet: Packet, moved: Moved | None =
     for one in (packet, packet.answer()):
         for hook in FORWARDING_HOOKS:
             # Each hook knows one interface only, but for FORWARD.
-            seen = Packet(
-                "" if hook == "postrouting" else one.in_interface,
-                "" if hook == "prerouting" else one.out_interface,
-                *(one.protocol, one.dport, one.source, one.destination, one.state, one.local),
+            seen = replace(
+                one,
+                in_interface="" if hook == "postrouting" else one.in_interface,
+                out_interface="" if hook == "prerouting" else one.out_interface,
             )
             found += drops(firewall, hook, seen, moved)
         # Below IPv4 interfaces have other names: the bridge's is that of a container's cable there.
@@ -349,6 +363,16 @@ def translated(firewall: Firewall, packet: Packet) -> Rule | None:
             # The other chains of the hook have their say all the same.
             if match and (rule.verdict == "ACCEPT" or (rule.verdict == "RETURN" and chain == base)):
                 break
+    return None
+
+
+def redirected(firewall: Firewall, packet: Packet) -> tuple[Chain, Rule] | None:
+    """The rule that gives a packet another destination before it is routed; the first that surely matches decides."""
+    seen = replace(packet, out_interface="")
+    for base in firewall.base("prerouting"):
+        for chain, rule, match in met(firewall, base, seen):
+            if rule.verdict in {"DNAT", "REDIRECT"} and match and not chain.dockers:
+                return chain, rule
     return None
 
 

@@ -22,7 +22,8 @@ STATES = frozenset({"NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"})
 class Condition:
     """What a rule asks of a packet: one of the values, or none of them."""
 
-    key: str  # "in", "out", "source", "destination", "protocol", "dport", "state", "icmp", "local", "uid"; "?" is beyond us
+    key: str  # "in", "out", "source", "destination", "protocol", "dport", "state", "direction", "icmp", "local",
+    # "uid", "inkind", "outkind"; "?" is beyond us
     values: tuple[str, ...]
     negated: bool = False
 
@@ -43,8 +44,9 @@ class Rule:
 
     @property
     def untracks(self) -> bool:
-        """Whether packets that meet it are kept from conntrack, and with it from all translation of addresses."""
-        return self.target in {"notrack", "NOTRACK"} or (self.target == "CT" and "--notrack" in self.text)
+        """Whether packets that meet it are kept from conntrack, or tracked apart, and with it from all translation of addresses."""
+        own = "--notrack" in self.text or "--zone" in self.text
+        return self.target in {"notrack", "NOTRACK"} or (self.target == "CT" and own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,17 @@ def iptables_flavour(text: str) -> str:
 
 # -- nft -j list ruleset
 
-NFT_META = {"iifname": "in", "oifname": "out", "iif": "in", "oif": "out", "l4proto": "protocol", "skuid": "uid"}
+NFT_META = {
+    "iifname": "in",
+    "oifname": "out",
+    "iif": "in",
+    "oif": "out",
+    "l4proto": "protocol",
+    "skuid": "uid",
+    "iifkind": "inkind",
+    "oifkind": "outkind",
+}
+NFT_CT = {"state": "state", "direction": "direction"}
 NFT_PAYLOAD = {("ip", "saddr"): "source", ("ip", "daddr"): "destination", ("ip", "protocol"): "protocol"}
 NFT_FAMILIES = frozenset({"ip", "inet", "bridge", "netdev"})
 # Named sets of one table, and what they hold.
@@ -204,7 +216,7 @@ def _nft_left(left: Any) -> tuple[str, str]:
             key = "dport" if name == "dport" else NFT_PAYLOAD.get((protocol, name), "?")
             return ("icmp" if (protocol, name) == ("icmp", "type") else key), f"{protocol} {name}"
         if ct := left.get("ct"):
-            return ("state" if ct.get("key") == "state" else "?"), f"ct {ct.get('key')}"
+            return NFT_CT.get(str(ct.get("key")), "?"), f"ct {ct.get('key')}"
         return "?", next(iter(left), "")
     return "?", str(left)
 
@@ -216,6 +228,8 @@ def _nft_match(match: Any, sets: Sets) -> tuple[list[Condition], str]:
     negated = operator == "!="
     if operator not in {"==", "!=", "in"} or any(v.startswith("@") for v in values):
         key = "?"
+    if words == "ct status" and values == ("dnat",):
+        key = "state"
     if key == "state":
         values = tuple(v.upper() for v in values)
     if key in {"in", "out"}:
@@ -230,8 +244,35 @@ def _nft_match(match: Any, sets: Sets) -> tuple[list[Condition], str]:
     return conditions, f"{words} {'!= ' if negated else ''}{shown}"
 
 
+def _nft_apart(rule: dict[str, Any], sets: Sets) -> Iterator[dict[str, Any]]:
+    """A rule that compares several things at once, `iifname . oifname { … }`, as one rule for each of the combinations."""
+    expressions = rule.get("expr") or []
+    for at, expression in enumerate(expressions):
+        match: Any = expression.get("match") if isinstance(expression, dict) else None
+        left = match.get("left") if match else None
+        parts = left.get("concat") if isinstance(left, dict) else None
+        if not parts or match.get("op") not in {"==", "in", None}:
+            continue
+        right = match.get("right")
+        right = sets.get(right[1:]) if isinstance(right, str) and right.startswith("@") else right
+        right = right["set"] if isinstance(right, dict) and isinstance(right.get("set"), list) else right
+        for one in right if isinstance(right, list) else [right]:
+            held = one["elem"].get("val") if isinstance(one, dict) and "elem" in one else one
+            values = held.get("concat") if isinstance(held, dict) else None
+            if values and len(values) == len(parts):
+                each = [{"match": {"op": "==", "left": x, "right": y}} for x, y in zip(parts, values, strict=True)]
+                yield {**rule, "expr": [*expressions[:at], *each, *expressions[at + 1 :]]}
+        return
+    yield rule
+
+
 def nft_rules(rule: dict[str, Any], sets: Sets = MappingProxyType({})) -> Iterator[Rule]:
     """Read one rule of nft's JSON; a verdict map on an interface becomes one rule for each of its entries."""
+    for one in _nft_apart(rule, sets):
+        yield from _nft_rule(one, sets)
+
+
+def _nft_rule(rule: dict[str, Any], sets: Sets) -> Iterator[Rule]:
     conditions: list[Condition] = []
     words: list[str] = []
     packets, handle, counted, target = 0, int(rule.get("handle") or 0), False, ""
@@ -246,7 +287,8 @@ def nft_rules(rule: dict[str, Any], sets: Sets = MappingProxyType({})) -> Iterat
         elif kind == "counter":
             packets, counted = int(body.get("packets") or 0) if isinstance(body, dict) else 0, True
         elif kind in NFT_VERDICTS:
-            text = " ".join([*words, kind])
+            to = body.get("addr") if isinstance(body, dict) else None
+            text = " ".join([*words, kind, *(["to", to] if isinstance(to, str) else ())])
             yield Rule(text, tuple(conditions), kind.upper(), "", False, kind, packets, handle, counted)
             return
         elif kind in {"jump", "goto"}:
@@ -274,6 +316,8 @@ def _nft_map(body: Any, conditions: list[Condition], words: list[str], handle: i
     key, said = _nft_left(body.get("key"))
     data = body.get("data")
     entries = data.get("set") if isinstance(data, dict) else None
+    if isinstance(data, str) and data.startswith("@"):
+        entries = sets.get(data[1:])
     if not isinstance(entries, list):
         yield Rule(" ".join([*words, said, "vmap", str(data)]), (*conditions, Condition("?", ("vmap",))), "QUEUE")
         return
@@ -309,7 +353,7 @@ def nft_chains(text: str, *, without: frozenset[tuple[str, str]] = frozenset()) 
             if key[0] not in NFT_FAMILIES or (key[0] == "ip" and key[1:] in without):
                 continue
             chains[key] = _nft_chain(chain, key)
-        elif held := item.get("set"):
+        elif held := item.get("set") or item.get("map"):
             table = sets.setdefault((held["family"], held["table"]), {})
             table[str(held.get("name"))] = held.get("elem") or []
         elif rule := item.get("rule"):

@@ -82,7 +82,7 @@ NOTRACK = "*raw\n:PREROUTING ACCEPT [0:0]\n[0:0] -A PREROUTING {} -j CT --notrac
         (rules(OLD + NOTRACK.format("-i docker0")), WELL, PASS),
         (rules(OLD + NOTRACK.format("-i eth0")), LOST, FAIL),  # the answers
         (rules(OLD + NOTRACK.format("-i eth9")), LOST, PASS),
-        (rules(OLD + NOTRACK.format("-i docker0").replace("--notrack", "--zone 7")), LOST, PASS),
+        (rules(OLD + NOTRACK.format("-i docker0").replace("--notrack", "--zone 7")), LOST, FAIL),  # tracked apart
         (rules(nft=nft({"hook": "prerouting", "prio": -300}, [FROM_DOCKER0, {"notrack": None}])), LOST, FAIL),
         (rules(nft=nft({"hook": "prerouting", "prio": -100}, [FROM_DOCKER0, {"notrack": None}])), LOST, PASS),
     ],

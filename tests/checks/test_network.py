@@ -524,7 +524,7 @@ MUTE = (DnsAnswer("10.0.0.53", "udp", "x", "timeout"),)
     ],
 )
 def test_egress(seen, networks, settings, status):
-    assert reach.egress.decide(seen, ROUTES, networks, DNS, None, settings).status is status
+    assert reach.egress.decide(seen, ROUTES, networks, DNS, None, settings, None).status is status
 
 
 def dialled(*outcomes):
@@ -574,3 +574,52 @@ def test_networks_that_are_elsewhere(finding):
 
 def test_rules_of_this_host_do_not_convict_networks_elsewhere():
     assert firewall.blocked_ways(rules(policy="DROP"), AWAY, ROUTES, None, None, None, None) == ()
+
+
+BARE_LINKS = (ETH0, replace(DOCKER0, addresses=("172.17.0.1/32",)), BR_SHOP)
+
+
+@pytest.mark.parametrize(
+    ("routes", "networks", "status"),
+    [
+        (ROUTES, NETWORKS, PASS),
+        (Routes(tuple(r for r in OWN if r.device != "docker0"), LINKS), NETWORKS, FAIL),
+        (Routes(tuple(r for r in OWN if r.device != "docker0"), BARE_LINKS), NETWORKS, FAIL),
+        (
+            Routes((*OWN[:2], Route("172.17.0.0/24", "docker0"), OWN[3]), LINKS),
+            NETWORKS,
+            PASS,
+        ),  # somebody's own, narrower
+        (Routes((*OWN[:2], OWN[3]), (ETH0, replace(DOCKER0, up=False), BR_SHOP)), NETWORKS, PASS),  # links-up says it
+        (Routes((*OWN[:2], OWN[3]), (ETH0, replace(DOCKER0, addresses=()), BR_SHOP)), NETWORKS, PASS),  # bridge-address
+        (Routes(OWN[:2], LINKS), Networks((net(inhibit_ipv4="true"),)), PASS),
+        (ROUTES, NONE, SKIP),
+    ],
+)
+def test_bridge_route(routes, networks, status):
+    found = network.bridge_route.decide(networks, routes)
+    assert found.status is status
+    if status is FAIL:
+        assert found.fix == ("ip route replace 172.17.0.0/16 dev docker0 src 172.17.0.1",)
+
+
+TO_PROXY = "*nat\n:PREROUTING ACCEPT [0:0]\n[0:0] -A PREROUTING {} -p tcp -j REDIRECT --to-ports 3129\n"
+NO_TCP = inside(view("default bridge", tcp="ECONNREFUSED"))
+
+
+@pytest.mark.parametrize(
+    ("where", "inside", "status"),
+    [
+        ("-i docker0", NO_TCP, FAIL),
+        ("-i eth0", NO_TCP, PASS),
+        ("-i docker0 -d 192.0.2.1/32", NO_TCP, PASS),
+        ("-i docker0", WELL, PASS),  # the proxy answers
+        ("-i docker0", LOST, PASS),  # pings are lost, which it does not touch
+    ],
+)
+def test_redirected(where, inside, status):
+    text = OLD.replace("*nat\n", TO_PROXY.format(where).partition(":PREROUTING")[0]).replace(
+        "-A PREROUTING", f"-A PREROUTING {where} -p tcp -j REDIRECT --to-ports 3129\n[0:0] -A PREROUTING", 1
+    )
+    found = firewall.sent_elsewhere.decide(rules(text), NETWORKS, ROUTES, inside, None)
+    assert found.status is status

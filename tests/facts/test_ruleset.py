@@ -185,3 +185,48 @@ def test_difference():
     after = firewall(OLD, "[5:420] -A FORWARD -i docker0 -j DROP\n", policy="DROP")
     assert difference(before, after).drops == (("iptables -t filter, chain FORWARD", "-i docker0 -j DROP", 2),)
     assert difference(before, before).drops == ()
+
+
+def drops_of(*expressions, sets=()):
+    """What one rule of nft's drops of what docker0 sends to eth0."""
+    chain = {
+        "family": "inet",
+        "table": "fw",
+        "name": "c",
+        "handle": 1,
+        "hook": "forward",
+        "prio": 0,
+        "policy": "accept",
+    }
+    rule = {"family": "inet", "table": "fw", "chain": "c", "handle": 2, "expr": list(expressions)}
+    items = [*sets, {"chain": chain}, {"rule": rule}]
+    return [d.certain for d in drops(Firewall(nft_chains(json.dumps({"nftables": items}))), "forward", OUT)]
+
+
+def match(left, right, op="=="):
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+IIF, OIF = {"meta": {"key": "iifname"}}, {"meta": {"key": "oifname"}}
+PAIRS = [{"concat": ["br-a", "eth0"]}, {"concat": ["docker0", "eth0"]}]
+VERDICTS = {"family": "inet", "table": "fw", "name": "m", "map": "verdict", "elem": [["docker0", {"drop": None}]]}
+SADDR = {"payload": {"protocol": "ip", "field": "saddr"}}
+DROP = {"drop": None}
+
+
+@pytest.mark.parametrize(
+    ("expressions", "sets", "expected"),
+    [
+        ((match({"concat": [IIF, OIF]}, {"set": PAIRS}), DROP), (), [True]),
+        ((match({"concat": [IIF, OIF]}, {"set": PAIRS[:1]}), DROP), (), []),
+        ((match({"concat": [IIF, OIF]}, "@p"), DROP), ({"set": {"family": "inet", "table": "fw", "name": "p", "elem": PAIRS}},), [True]),
+        (({"vmap": {"key": IIF, "data": "@m"}},), ({"map": VERDICTS},), [True]),
+        ((match(SADDR, {"range": ["172.17.0.0", "172.17.255.255"]}), DROP), (), [True]),
+        ((match(SADDR, {"range": ["172.18.0.0", "172.18.255.255"]}), DROP), (), []),
+        ((match({"meta": {"key": "iifkind"}}, "bridge"), DROP), (), [True]),
+        ((match({"ct": {"key": "direction"}}, "reply"), DROP), (), []),
+        ((match({"ct": {"key": "direction"}}, "original"), DROP), (), [True]),
+    ],
+)  # fmt: skip
+def test_nft_compares_several_things(expressions, sets, expected):
+    assert drops_of(*expressions, sets=sets) == expected

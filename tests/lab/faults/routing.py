@@ -52,6 +52,22 @@ END
 """
 )
 
+
+def table(rules: str, sets: str = "") -> str:
+    """Load a table of somebody's own, beside Docker's."""
+    return f"""
+        nft -f - <<'END'
+table inet fw {{
+    {sets}
+    chain onward {{
+        type filter hook forward priority 10; policy accept;
+        {rules}
+    }}
+}}
+END
+    """
+
+
 FAULTS: tuple[Fault, ...] = (
     Fault(
         "net-rp-filter-strict",
@@ -97,6 +113,59 @@ FAULTS: tuple[Fault, ...] = (
         check="network.policy-routing",
         setup=TUNNEL + "ip route add default via 10.8.0.99 dev vpn0 table 102",
         inject="ip rule add iif host0 lookup 102; ip rule add to {address} lookup main",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-docker0-no-ip:route",
+        check="network.bridge-route",
+        inject="ip route del 172.17.0.0/16 dev docker0",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-docker0-no-ip:prefix",
+        check="network.bridge-route",
+        inject="ip address flush dev docker0; ip address add 172.17.0.1/32 dev docker0",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        # A transparent proxy that is gone.
+        "net-forward-drop-other-firewall:redirected",
+        check="network.redirected",
+        inject="iptables -t nat -I PREROUTING -i docker0 -p tcp -j REDIRECT --to-ports 3129",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-masquerade-missing:zone",
+        check="network.untracked",
+        inject="iptables -t raw -A PREROUTING -i docker0 -j CT --zone 1",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-second-nft-hook-drop:several-things",
+        check="network.nft-drop",
+        inject=table('meta l4proto icmp accept; iifname . oifname { "docker0" . "host0", "br-a" . "host0" } drop'),
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-second-nft-hook-drop:map",
+        check="network.nft-drop",
+        inject=table("iifname vmap @zones", 'map zones { type ifname : verdict; elements = { "docker0" : drop } }'),
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        # Published ports were thought of, and nothing else.
+        "net-second-nft-hook-drop:published-only",
+        check="network.nft-drop",
+        inject=table(
+            'ct state established,related accept\n ct status dnat accept\n iifname != "docker0" accept\n drop'
+        ),
         broken=REACHES_OUT,
         verify_fix=True,
     ),
