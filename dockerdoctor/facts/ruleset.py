@@ -244,6 +244,11 @@ def _nft_match(match: Any, sets: Sets) -> tuple[list[Condition], str]:
     return conditions, f"{words} {'!= ' if negated else ''}{shown}"
 
 
+def _listed(value: Any) -> list[Any]:
+    """One or several, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
 def _nft_apart(rule: dict[str, Any], sets: Sets) -> Iterator[dict[str, Any]]:
     """A rule that compares several things at once, `iifname . oifname { … }`, as one rule for each of the combinations."""
     expressions = rule.get("expr") or []
@@ -256,12 +261,13 @@ def _nft_apart(rule: dict[str, Any], sets: Sets) -> Iterator[dict[str, Any]]:
         right = match.get("right")
         right = sets.get(right[1:]) if isinstance(right, str) and right.startswith("@") else right
         right = right["set"] if isinstance(right, dict) and isinstance(right.get("set"), list) else right
-        for one in right if isinstance(right, list) else [right]:
-            held = one["elem"].get("val") if isinstance(one, dict) and "elem" in one else one
-            values = held.get("concat") if isinstance(held, dict) else None
-            if values and len(values) == len(parts):
-                each = [{"match": {"op": "==", "left": x, "right": y}} for x, y in zip(parts, values, strict=True)]
-                yield {**rule, "expr": [*expressions[:at], *each, *expressions[at + 1 :]]}
+        held = [x["elem"].get("val") if isinstance(x, dict) and "elem" in x else x for x in _listed(right)]
+        values = [x.get("concat") if isinstance(x, dict) else None for x in held]
+        if not values or not all(v and len(v) == len(parts) for v in values):
+            break  # a set that is not told, or another form
+        for one in values:
+            each = [{"match": {"op": "==", "left": x, "right": y}} for x, y in zip(parts, one or (), strict=True)]
+            yield {**rule, "expr": [*expressions[:at], *each, *expressions[at + 1 :]]}
         return
     yield rule
 
