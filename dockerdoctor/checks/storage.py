@@ -75,6 +75,14 @@ def _ways(usage: DiskUsage | None, *, inodes: bool = False) -> Iterator[str]:
         yield f"# volumes hold data; look at those that no container uses before you remove one: {_named(usage.volumes)}"
 
 
+def _strangers(fs: Filesystem, usage: DiskUsage | None) -> Iterator[str]:
+    """Where most of what is used is nothing that Docker knows of, it is for somebody to look for."""
+    rest = fs.size - fs.free - usage.all if usage and usage.asked else 0
+    if rest > (fs.size - fs.free) / 2:
+        point = shlex.quote(fs.mount_point)
+        yield f"# {size(rest)} on {point} are none of Docker's: see whose: du -xh --max-depth 3 {point} | sort -h | tail -20"
+
+
 def total(found: Iterable[tuple[str, int]]) -> int:
     """Sum up sizes."""
     return sum(length for _, length in found)
@@ -146,7 +154,7 @@ def space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None) -> 
         return passed(f"{size(looked[0].free)} free for {looked[0].path}", *map(_seen, looked))
     worst = full[0]
     fix = (
-        tuple(_ways(usage))
+        (*_ways(usage), *_strangers(worst, usage))
         if worst.purpose == "data root"
         else (f"# make room on {worst.mount_point}: du -xh {worst.mount_point} | sort -h | tail -20",)
     )

@@ -70,6 +70,7 @@ class DiskUsage:
     """`GET /system/df` and the logs, asked only when space is short: what would be freed, in bytes."""
 
     asked: bool = False
+    all: int = 0  # bytes that Docker knows of: layers, what containers wrote, volumes, build cache, long logs
     build_cache: int = 0  # not in use
     dangling_images: int = 0  # bytes of layers that only untagged, unused images hold
     unused_images: int = 0  # of all images that no container uses, the untagged included
@@ -243,8 +244,12 @@ def usage(said: dict[str, Any], logs: tuple[tuple[str, int], ...] = ()) -> DiskU
         return max(0, number(image, "Size") - number(image, "SharedSize"))
 
     running = biggest(written(c) for c in rows("Containers") if c not in stopped)
+    cache = [number(b, "Size") for b in rows("BuildCache") if not b.get("Shared")]
+    mine = (number(c, "SizeRw") for c in rows("Containers"))
     return DiskUsage(
         asked=True,
+        all=number(said, "LayersSize")
+        + sum((*mine, *cache, *(length for _, length in (*map(held, rows("Volumes")), *logs)))),
         build_cache=sum(number(b, "Size") for b in rows("BuildCache") if not b.get("InUse") and not b.get("Shared")),
         dangling_images=sum(map(own, dangling)),
         unused_images=sum(map(own, unused)),

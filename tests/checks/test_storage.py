@@ -88,7 +88,10 @@ def test_the_safest_comes_first_and_what_cannot_be_made_again_is_a_person_s_to_r
 def test_what_frees_nothing_is_not_offered():
     said = space.decide(disks(free=0), DiskUsage(asked=True, stopped=(("a", 1),)), None)
     assert not [line for line in said.fix if "prune" in line]
-    assert space.decide(disks(free=0), DiskUsage(asked=True), None).fix[0].startswith("# nothing of Docker's")
+    known = DiskUsage(asked=True, all=90 * GB)
+    assert space.decide(disks(free=0), known, None).fix[0].startswith("# nothing of Docker's")
+    (strangers,) = space.decide(disks(free=0), replace(known, all=GB), None).fix
+    assert strangers.startswith("# 99 GB on / are none of Docker's")
 
 
 CACHED = DiskUsage(asked=True, build_cache=40 * GB)

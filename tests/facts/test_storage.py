@@ -59,6 +59,7 @@ def test_usage():
             "BuildCache": [{"Size": 11, "InUse": False}, {"Size": 12, "InUse": True}, {"Size": 13, "Shared": True}],
         }
     )
+    assert said.all == (50 << 20) + 9 + 5 + 6 + (60 << 20) + 11 + 12
     assert (said.dangling_images, said.unused_images, said.build_cache) == (37, 87, 11)
     assert said.stopped == (("old", 9), ("new", 0))
     assert said.running_writers == (("web", 50 << 20),)
