@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dockerdoctor.checks import dns_paths, dns_redirect
+from dockerdoctor.checks import dns, dns_paths, dns_redirect
 from dockerdoctor.facts.firewall import Firewall, _in_network
 from dockerdoctor.facts.ruleset import Chain, iptables_rule, nft_chains
 from tests.checks.test_dns import (
@@ -130,3 +130,8 @@ def test_a_rule_beyond_reading_is_named_where_it_stands_alone(rules, fix):
 )
 def test_ranges(networks, within):
     assert _in_network(UP, networks) is within
+
+
+def test_a_server_that_says_no_over_tcp_alone_is_not_dead():
+    views = inside(said(OWN, "ECONNREFUSED", "REFUSED"), servers=(OWN,))
+    assert decide(dns.server_dead, views, host(said(OWN, "NXDOMAIN", "REFUSED")), None, config(OWN)).status is SKIP
