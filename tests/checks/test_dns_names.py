@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import dns_names, dns_records
+from dockerdoctor.checks import dns_names, dns_records, dns_split
 from dockerdoctor.examine import decide
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import ContainerResolver, ContainerResolvers, HostResolver, ResolvConf
@@ -264,15 +264,15 @@ def company(there="", host="192.0.2.7", hosts="", corp="", own=(STUB,)):
     ],
 )
 def test_names_that_containers_want(facts, status, words):
-    finding = verdict(dns_names.split_names, config(dns=[UP]), resolver(STUB), *facts)
+    finding = verdict(dns_split.split_names, config(dns=[UP]), resolver(STUB), *facts)
     assert finding.status is status
     assert words in finding.summary
 
 
 def test_the_server_that_knows_the_name_comes_first():
     settings = config(dns=[UP])
-    known = verdict(dns_names.split_names, settings, company(corp="192.0.2.7"), APP, resolver(STUB))
-    unknown = verdict(dns_names.split_names, settings, company(), APP, resolver(STUB))
+    known = verdict(dns_split.split_names, settings, company(corp="192.0.2.7"), APP, resolver(STUB))
+    unknown = verdict(dns_split.split_names, settings, company(), APP, resolver(STUB))
     assert f'"dns": ["{CORP}", "{UP}"]' in "\n".join(known.fix)
     assert all(step.startswith("#") for step in unknown.fix)
 
@@ -296,7 +296,7 @@ SPLIT = SplitDns((Routed("corp.example", (CORP,), "resolvectl, Link 3 (tun0)"),)
     ],
 )
 def test_domains_that_only_the_host_knows(facts, status):
-    assert verdict(dns_names.split_domains, config(), resolver(UP), *facts).status is status
+    assert verdict(dns_split.split_domains, config(), resolver(UP), *facts).status is status
 
 
 def test_no_firewall_is_blamed_without_a_rule():
