@@ -18,7 +18,7 @@ from dockerdoctor.model import Evidence, Finding, Severity
 EXEC = "https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Sandboxing"
 # What the kernel says to a process that has been deprived of something.
 DENIED = re.compile(
-    r"read-only file system|permission denied|not permitted|not supported|no such (?:file or directory|device)",
+    r"read-only file system|permission denied|not permitted|not supported|no such (?:file or directory|device)|^panic:",
     re.IGNORECASE,
 )
 # These drivers, and containerd's own snapshots, need no mount of dockerd's for a container's files.
@@ -43,7 +43,7 @@ def _on(commands: UnitCommands | None) -> list[Setting]:
     title="systemd gives dockerd the whole host",
     severity=Severity.ERROR,
     docs=EXEC,
-    upstream=("engine.unit-valid",),
+    upstream=("engine.unit-valid", "engine.network-namespace"),
 )
 def unit_sandbox(
     endpoint: ChosenEndpoint,
@@ -89,6 +89,8 @@ def unit_sandbox(
         cause="dockerd mounts the files of a container, and containerd, which starts it, finds an empty folder.",
         fix=(*(undo or (NO_SETTING,)), *restarted(units)),
         impact=impact(info),
+        # Newer versions of systemd make both for the one setting.
+        because=("engine.network-namespace",) if on and all("Network" in s.key for s in on) else ("engine.unit-valid",),
     )
 
 

@@ -102,7 +102,7 @@ _FATAL = re.compile(r"^(?!time=)\S|level=fatal|^panic:|^fatal error:")
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"(?:.*? error="((?:[^"\\]|\\.)*)")?')
 # Continuations and routine of plain text that are not why it ended.
 _STACK = re.compile(
-    r"^(?:goroutine \d|\t|created by |main\.|runtime\.|github\.com/|[{}]|See 'dockerd --help'|Usage:|A self-sufficient runtime)"
+    r"^(?:goroutine \d|\t|created by |main\.|runtime\.|github\.com/|[{}]|See 'dockerd --help'|Usage:|Options:|A self-sufficient runtime)"
 )
 
 

@@ -67,9 +67,13 @@ FAULTS = (
     Fault(
         "daemon-start-failure:stray-word",
         "engine.started",
-        inject=setting("ExecStart=", "ExecStart=/usr/sbin/dockerd -H fd:// --debug true --label a=b"),
+        inject=setting(
+            "ExecStart=",
+            "ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock --debug true",
+        ),
         broken="timeout 5 docker ps",
         verify_fix=True,
+        engines=("20.10",),
     ),
     Fault(
         "daemon-not-running:no-unit",
