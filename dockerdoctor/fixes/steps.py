@@ -26,6 +26,9 @@ class Folder:
     path: str
 
 
+HANDLE = "HANDLE"
+
+
 @dataclass(frozen=True, slots=True)
 class Back:
     """A command that takes another back; only where the test, if there is one, ends as expected: it may be done already."""
@@ -35,6 +38,8 @@ class Back:
     text: str = ""  # that must stand in what the test says
     expected: bool = True
     lenient: bool = False  # may fail: what it is about may be gone
+    # Of rules that have a handle from the kernel: those there before; HANDLE in argv is the first that the test shows besides.
+    handles: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,14 @@ def from_json(item: Mapping[str, Any], kept: Callable[[str], tuple[str, FileStat
     if "folder" in item:
         return Folder(item["folder"])
     back = tuple(
-        Back(tuple(one["argv"]), tuple(one["test"]), one["text"], one["expected"], one["lenient"])
+        Back(
+            tuple(one["argv"]),
+            tuple(one["test"]),
+            one["text"],
+            one["expected"],
+            one["lenient"],
+            None if one["handles"] is None else tuple(one["handles"]),
+        )
         for one in item["back"]
     )
     return Run(tuple(item["run"]), back, tuple(item["again"]), item["lenient"])

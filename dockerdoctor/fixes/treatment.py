@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 from dockerdoctor.facts.changes import LOCK
 from dockerdoctor.facts.ping import ping_unix
 from dockerdoctor.fixes.journal import Ended, Entry, Journal, boot_id, open_entry
-from dockerdoctor.fixes.steps import Back, Folder, Put, Run, Step
+from dockerdoctor.fixes.steps import HANDLE, Back, Folder, Put, Run, Step
 from dockerdoctor.host import FileState, Host
+
+# nft(8): at the end of a rule's line.
+HANDLE_OF = re.compile(r"^\t\t.* # handle (\d+)$", re.MULTILINE)
 
 Observe = Callable[[str], None]
 LAST_WORDS = 300  # characters of what a command that failed has said
@@ -215,6 +219,12 @@ def _take_back(back: Back, host: Host) -> None:
     if back.test:
         done = host.run(*back.test, timeout=10)
         if (done.ok and back.text in done.out) is not back.expected:
+            return
+        if back.handles is not None:
+            ours = sorted(set(HANDLE_OF.findall(done.out)) - set(back.handles), key=int)
+            if ours:
+                # Handles grow: what others have added since comes later.
+                _run([ours[0] if word == HANDLE else word for word in back.argv], host, lenient=back.lenient)
             return
     _run(back.argv, host, lenient=back.lenient)
 

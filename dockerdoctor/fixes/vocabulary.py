@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dockerdoctor.fixes.shell import NotOurs, Simple, commands, said
-from dockerdoctor.fixes.steps import Back, Folder, Put, Run, Step
+from dockerdoctor.fixes.steps import HANDLE, Back, Folder, Put, Run, Step
 from dockerdoctor.host import FileState, Host
 
 # Of the person's own session: no other process can do it for them.
@@ -360,27 +360,28 @@ def _iptables(one: Simple, desk: Desk) -> Iterator[Step]:
 
 
 def _nft(one: Simple, desk: Desk) -> Iterator[Step]:
-    """A rule is deleted by its handle, and put back behind the one before it."""
-    words = one.words[1:]
-    if words[:2] != ("delete", "rule") or len(words) != 7 or words[5] != "handle":
-        raise NotOurs("of nft only the deletion of a rule can be taken back")
-    where, handle = words[2:5], words[6]
-    before = ""
-    for line in desk.run("nft", "--stateless", "--handle", "list", "chain", *where).splitlines():
-        rule, mark, number = line.strip().rpartition(" # handle ")
-        if not mark or rule.startswith(("table ", "chain ")):
-            continue
-        if number == handle:
-            put = (
-                ("nft", "add", "rule", *where, "position", before, rule)
-                if before
-                else ("nft", "insert", "rule", *where, rule)
-            )
-            test = ("nft", "--stateless", "list", "chain", *where)
-            yield Run(one.words, (Back(put, test, rule, expected=False),))
-            return
-        before = number
-    raise NotOurs(f"{' '.join(where)} has no rule of handle {handle}")
+    """A rule is deleted by its handle, and put back behind the one before it; one that is added is known by its new handle."""
+    act, kind, *words = one.words[1:]
+    where = words[:3]
+    if kind != "rule" or act not in {"delete", "insert", "add"} or len(words) < 5:
+        raise NotOurs("of nft only single rules can be taken back")
+    listing = ("nft", "--stateless", "--handle", "list", "chain", *where)
+    lines = [
+        line.strip() for line in desk.run(*listing).splitlines() if line.startswith("\t\t") and " # handle " in line
+    ]
+    rules = [line.rpartition(" # handle ")[::2] for line in lines]
+    handles = tuple(handle for _, handle in rules)
+    if act != "delete":
+        back = Back(("nft", "delete", "rule", *where, "handle", HANDLE), listing, handles=handles)
+        yield Run(one.words, (back,))
+        return
+    if words[3] != "handle" or words[4] not in handles:
+        raise NotOurs(f"{' '.join(where)} has no such rule")
+    place = handles.index(words[4])
+    rule = rules[place][0]
+    before = ("add", "rule", *where, "position", handles[place - 1]) if place else ("insert", "rule", *where)
+    test = ("nft", "--stateless", "list", "chain", *where)
+    yield Run(one.words, (Back(("nft", *before, rule), test, rule, expected=False),))
 
 
 def _ip(one: Simple, desk: Desk) -> Iterator[Step]:

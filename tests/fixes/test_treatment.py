@@ -263,6 +263,34 @@ def test_a_file_changed_since_the_fix_is_not_undone(root):
     assert entries(host)[0].ended is Ended.APPLIED
 
 
+class Rules(World):
+    """A chain of nft: rules have handles that grow."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.rules, self.next = {4: "ct state new accept"}, 9
+
+    def _run(self, argv):
+        if argv[1] == "insert":
+            self.rules[self.next] = argv[-1]
+            self.next += 1
+        if argv[1] == "delete":
+            del self.rules[int(argv[-1])]
+        return Completed(0, "".join(f"\t\t{rule} # handle {n}\n" for n, rule in self.rules.items()), "")
+
+
+def test_a_rule_that_was_added_is_known_by_its_handle(root):
+    host, listing = Rules(root), ("nft", "list")
+    back = Back(("nft", "delete", "rule", "handle", "HANDLE"), listing, handles=("4",))
+    steps = tuple(Run(("nft", "insert", rule), (back,)) for rule in ("one", "two"))
+    carry_out(Treatment("area.check", "it is broken", steps), host, lambda: None)
+    host.run("nft", "insert", "somebody else's")
+    undo(to_undo(host), host)
+    assert list(host.rules.values()) == ["ct state new accept", "somebody else's"]
+    undo_again = entries(host)[0]
+    assert undo_again.ended is Ended.UNDONE
+
+
 def test_two_doctors_do_not_meet(root):
     with World(root).lock(LOCK), pytest.raises(Refused, match="another doctor"):
         carry_out(treatment(root), World(root), lambda: None)

@@ -11,7 +11,7 @@ from dockerdoctor.fixes.vocabulary import understand
 from dockerdoctor.host import Completed, Host
 
 RULES = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -i docker0 -j DROP\n"
-NFT = "table inet fw { # handle 1\n\tchain out {\n\t\tct state new accept # handle 4\n\t\ttcp dport 53 drop # handle 7\n\t}\n}\n"
+NFT = "table inet fw { # handle 1\n\tchain out { # handle 2\n\t\ttype filter hook output priority 0; policy accept;\n\t\tct state new accept # handle 4\n\t\ttcp dport 53 drop # handle 7\n\t}\n}\n"
 SAYS = {
     "docker inspect --format '{{json .HostConfig}}' web": '{"Memory": 10000000, "PidsLimit": null}',
     "docker inspect --format '{{json .HostConfig}}' free": '{"Memory": 0}',
@@ -150,6 +150,19 @@ def test_later_commands_see_earlier_ones(host):
                         ("nft", "--stateless", "list", "chain", "inet", "fw", "out"),
                         "tcp dport 53 drop",
                         expected=False,
+                    ),
+                ),
+            ),
+        ),
+        (
+            "nft insert rule inet fw out iifname '\"docker0\"' accept",
+            Run(
+                ("nft", "insert", "rule", "inet", "fw", "out", "iifname", '"docker0"', "accept"),
+                (
+                    Back(
+                        ("nft", "delete", "rule", "inet", "fw", "out", "handle", "HANDLE"),
+                        ("nft", "--stateless", "--handle", "list", "chain", "inet", "fw", "out"),
+                        handles=("4", "7"),
                     ),
                 ),
             ),
