@@ -193,6 +193,9 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
         return replace(treated, reason=str(no)), None
     if endpoint and not endpoint.local and any(isinstance(step, Run) for step in understood.steps):
         return replace(treated, reason=f"the engine at {endpoint.url} is on another host"), None
+    if any(not step.startswith("#") for step in understood.remains):
+        # A variable of the caller's shell: the doctor was started with it, and could prove nothing.
+        return replace(treated, reason="it takes a session of its own to try"), None
     if not understood.steps:
         return replace(treated, reason="its fix is a decision, not a command"), None
     steps, impact = with_containers(_not_into_failure(understood.steps, patient.facts, host), patient.facts)

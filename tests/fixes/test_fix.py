@@ -135,6 +135,7 @@ class Fake(Host):
     [
         (("systemctl reload docker",), LOCAL, Outcome.PLANNED, ""),
         (("# think",), LOCAL, Outcome.BY_HAND, "a decision"),
+        (("systemctl reload docker", "unset DOCKER_HOST"), LOCAL, Outcome.BY_HAND, "session"),
         (("docker rm -f web",), LOCAL, Outcome.BY_HAND, "docker rm"),
         (("systemctl reload docker",), ChosenEndpoint("tcp://10.0.0.9:2376", "DOCKER_HOST"), Outcome.BY_HAND, "another host"),
     ],

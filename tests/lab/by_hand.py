@@ -1,10 +1,17 @@
-"""Faults whose commands, as shown, repair; and which the doctor leaves to a person all the same, and why."""
+"""By patterns of their ids: faults whose commands, as shown, repair; and which the doctor leaves to a person all the same, and why."""
+
+from fnmatch import fnmatchcase
+
+from tests.lab.fault import Fault
 
 COPIES = "files inside a container are copied out and in by a shell; the next container from the image has them not"
 BELOW = "owners of everything below a folder would have to be kept"
 NETWORKS = "a network's way back would need all that its containers had on it"
 DATA = "data is taken away for good"
 MOUNTS = "mounts and control groups are the host's, and the order of its start-up"
+SESSION = "a variable of the caller's shell is for the caller to unset"
+BUILDS = "nothing is changed: a file's time is"
+INSIDE = "rules inside a container are its own, and gone with it"
 BY_HAND = {
     "ctr-exec-format-error": COPIES,
     "ctr-entrypoint-crlf": COPIES,
@@ -18,5 +25,15 @@ BY_HAND = {
     "cgroup-v1-v2-mismatch:not-mounted": MOUNTS,
     "cgroup-v1-v2-mismatch:running": MOUNTS,
     "cgroup-v1-v2-mismatch:none": MOUNTS,
+    "client-api-*": SESSION,
+    "docker-host-wrong-env*": SESSION,
+    "remote-tls-*": SESSION,
+    "dns-buildkit-differs*": BUILDS,
+    "dns-embedded-resolver-broken*": INSIDE,
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",
 }
+
+
+def by_hand(fault: Fault) -> str:
+    """Say why a fault's repair is left to a person; nothing if it is not."""
+    return next((why for pattern, why in BY_HAND.items() if fnmatchcase(fault.id, pattern)), "")
