@@ -198,6 +198,12 @@ def _mkdir(one: Simple, desk: Desk) -> Iterator[Step]:
         yield from _folders(name, desk)
 
 
+def _rmdir(one: Simple, desk: Desk) -> Iterator[Step]:
+    for name in one.words[1:]:
+        mode = f"{_status(name, desk).st_mode & 0o7777:o}"
+        yield Run(("rmdir", name), (Back(("mkdir", "-m", mode, name), ("test", "-e", name), expected=False),))
+
+
 def _sed(one: Simple, desk: Desk) -> Iterator[Step]:
     options, names = _options(one.words[1:], "")
     # Links are followed here in any case.
@@ -315,6 +321,11 @@ def _active(unit: str, desk: Desk) -> bool:
     return desk.host.run("systemctl", "is-active", "--quiet", unit).ok
 
 
+def _update_ca_certificates(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    # It makes the bundle of what lies in its folders: again, once these are as they were.
+    yield Run(one.words, again=one.words)
+
+
 def _networkctl(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001 - one signature for all
     if one.words[1:] != ("reload",):
         raise NotOurs("only its reload is known here")
@@ -410,6 +421,16 @@ def _kill(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
     yield Run(one.words)
 
 
+def _prlimit(one: Simple, desk: Desk) -> Iterator[Step]:
+    """A limit of a running process: its soft one, as it was."""
+    if one.words[1:2] != ("--pid",) or len(one.words) != 4 or not one.words[3].startswith("--nofile="):
+        raise NotOurs("only --pid PID --nofile=LIMITS is known here")
+    pid = one.words[2]
+    now = desk.run("prlimit", "--pid", pid, "--nofile", "--output", "SOFT,HARD", "--noheadings", "--raw").split()
+    # The process may have ended by then, and its limits with it.
+    yield Run(one.words, (Back(("prlimit", "--pid", pid, f"--nofile={':'.join(now)}"), lenient=True),))
+
+
 def _mount(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
     if one.words[1:3] != ("-o", "remount,rw") or len(one.words) != 4:
         raise NotOurs("of mounts only one that becomes writable can be taken back")
@@ -495,10 +516,13 @@ WORDS: Mapping[str, Word] = dict.fromkeys(FIREWALL, _iptables) | {
     "networkctl": _networkctl,
     "nft": _nft,
     "printf": _echo,
+    "prlimit": _prlimit,
     "rm": _rm,
+    "rmdir": _rmdir,
     "sed": _sed,
     "sysctl": _sysctl,
     "systemctl": _systemctl,
     "tee": _tee,
+    "update-ca-certificates": _update_ca_certificates,
     "usermod": _usermod,
 }

@@ -13,7 +13,7 @@ from tests.lab.matrix import require
 pytestmark = pytest.mark.lab
 
 BY_ID = {fault.id: fault for fault in FAULTS}
-AUTOMATIC = [fault for fault in FAULTS if fault.verify_fix and not by_hand(fault)]
+AUTOMATIC = [fault for fault in FAULTS if fault.verify_fix and not fault.user and not by_hand(fault)]
 # One of each kind of step in `make test`: files, drop-ins, settings, rules, services, containers.
 ALWAYS = {
     "daemon-json-syntax:trailing-comma",
@@ -49,9 +49,9 @@ def runs(m: Machine) -> bool:
     return m.run("systemctl is-active --quiet docker", check=False).returncode == 0
 
 
-def fixed(m: Machine, *args: str) -> dict:
+def fixed(m: Machine, *args: str, **options) -> dict:
     """Run `doctor fix` and give what became of the first cause."""
-    done = m.doctor("fix", *args, "--format", "json", timeout=200)
+    done = m.doctor("fix", *args, "--format", "json", timeout=200, **options)
     treated = json.loads(done.stdout)["fixes"]
     if not treated:
         raise NotProven(f"there is nothing to fix: {done.stderr}")
@@ -70,7 +70,7 @@ def prove_fix(fault: Fault, engine: str) -> None:
         rules = runs(m)
         before = state(m, rules=rules)
         watch("inject")
-        said = fixed(m, fault.check, "--write", "--yes")
+        said = fixed(m, fault.check, "--write", "--yes", env=fault.env)
         watch("check")
         if said["outcome"] != "applied":
             raise NotProven(f"{said['outcome']}: {said['reason']}\n{said['stderr']}")
