@@ -470,7 +470,9 @@ END
 
 # States that look like faults to a hasty eye, and the machine that shows each.
 STATES = (
-    ("`docker info` warns of what the kernel does not ration", "plain"),
+    ("`docker info` warns that swap is not limited", "no-swap-limit"),
+    ("0 inodes in all, on btrfs", "data-on-btrfs"),
+    ("an engine without root, and nobody in the group docker", "rootless"),
     ("docker0 is DOWN while no container runs", "plain"),
     ("the nameserver of a container is 127.0.0.11", "user-networks"),
     ("Docker's chains under the names of Engine 28", "plain"),
