@@ -155,7 +155,10 @@ def routes(host: Host, endpoint: ChosenEndpoint) -> Routes:
     if not listed.ok:
         raise Unmeasured(f"ip: {listed.err.strip()}", how="install iproute2")
     interfaces = _interfaces(host)
-    if loose(interfaces):  # a container that is just being started, perhaps
+    if before := set(loose(interfaces)):  # of a container that is just being started, perhaps
         host.sleep(CONNECTING)
         interfaces = _interfaces(host)
+        # Where one restarts without end, the second look meets another cable that is on its way to the bridge.
+        on_its_way = set(loose(interfaces)) - before
+        interfaces = tuple(i for i in interfaces if i.name not in on_its_way)
     return Routes(parse_routes(listed.out), interfaces, host.source_towards(THE_WORLD))

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from dockerdoctor.facts.routes import Interface, Route, Routes, loose, parse_routes
+from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.routes import Interface, Route, Routes, loose, parse_routes, routes
+from dockerdoctor.host import Completed, Host
 
 ETH = {"dst": "default", "gateway": "10.0.0.1", "dev": "eth0", "metric": 100}
 WLAN = {"dst": "default", "gateway": "10.1.0.1", "dev": "wlan0", "metric": 600}
@@ -46,7 +48,7 @@ HALVES = (Route("0.0.0.0/0", "eth0", "10.0.0.1"), Route("0.0.0.0/1", "wg0"), Rou
 
 
 @pytest.mark.parametrize(
-    ("routes", "chosen", "uplink", "source"),
+    ("known", "chosen", "uplink", "source"),
     [
         (HALVES[:1], "", "eth0", "10.0.0.5"),
         (HALVES[:1], "10.0.0.5", "eth0", "10.0.0.5"),
@@ -55,11 +57,50 @@ HALVES = (Route("0.0.0.0/0", "eth0", "10.0.0.1"), Route("0.0.0.0/1", "wg0"), Rou
         (HALVES[:1], "10.7.7.7", "eth0", "10.0.0.5"),  # an address of the loopback, as routers have it
     ],
 )
-def test_the_way_to_the_world(routes, chosen, uplink, source):
-    facts = Routes(routes, LINKS, chosen)
+def test_the_way_to_the_world(known, chosen, uplink, source):
+    facts = Routes(known, LINKS, chosen)
     assert (facts.uplink.name, facts.source) == (uplink, source)
 
 
 def test_loose():
     cables = (Interface("veth0a1b2c3", 1500, True, master="docker0"), Interface("veth0a1b2c4", 1500, True))
     assert loose((*cables, Interface("vethweXyz12", 1500, True))) == ("veth0a1b2c4",)
+
+
+class Looks(Host):
+    """A host whose interfaces are others at each look: names, with "!" for one that is on a bridge."""
+
+    def __init__(self, *looks):
+        super().__init__()
+        self.looks = list(looks)
+
+    def run(self, *argv, timeout=3.0, stdin="", env=None):
+        if "route" in argv:
+            return Completed(0, "[]", "")
+        names = self.looks.pop(0).split()
+        cables = [
+            {"ifname": n.rstrip("!"), "flags": ["UP"], "master": "docker0" if n.endswith("!") else None} for n in names
+        ]
+        return Completed(0, json.dumps(cables), "")
+
+    def sleep(self, seconds):
+        pass
+
+    def source_towards(self, address):
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("looks", "cut"),
+    [
+        (("veth0000001!",), ()),
+        (("veth0000001", "veth0000001"), ("veth0000001",)),
+        (("veth0000001", "veth0000001!"), ()),
+        # A container that restarts without end: each look meets another cable.
+        (("veth0000001", "veth0000002"), ()),
+        (("veth0000001 veth0000002", "veth0000002 veth0000003"), ("veth0000002",)),
+    ],
+)
+def test_a_cable_on_its_way_to_the_bridge_is_not_cut(looks, cut):
+    found = routes.measure(Looks(*looks), endpoint=ChosenEndpoint("unix:///run/docker.sock", "default"))
+    assert loose(found.interfaces) == cut
