@@ -11,7 +11,8 @@ from dockerdoctor.facts.storage import LOW_BYTES_OF_LARGE, LOW_OF_LARGE, DiskUsa
 from dockerdoctor.model import Evidence, Finding, Severity
 
 # A small image is pulled compressed and then unpacked beside it: below this no pull and no build gets through.
-FULL = {"data root": 64 << 20, "containerd's root": 4 << 20, "exec root": 1 << 20, "temporary files": 1 << 20}
+TEMPORARY = "temporary files"
+FULL = {"data root": 64 << 20, "containerd's root": 4 << 20, "exec root": 1 << 20, TEMPORARY: 1 << 20}
 # A build of an ordinary image needs about a gigabyte; small disks are small on purpose.
 LOW_BYTES, LOW_OF_SMALL = 1 << 30, 0.1
 # A container's layer and its files in the engine's store take some dozens of inodes; an image takes thousands.
@@ -146,7 +147,8 @@ def space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None) -> 
     come up again.
     How to fix: remove what can be made again first; never a volume unseen.
     """
-    looked = [fs for fs in storage.filesystems if not fs.problem]
+    # Pulls, builds and starts do without /tmp: that is a risk, and told below.
+    looked = [fs for fs in storage.filesystems if not fs.problem and fs.purpose != TEMPORARY]
     if not looked:
         return unknown(f"{storage.data_root.path}: {storage.data_root.problem}")
     full = [fs for fs in looked if (fs.free < FULL[fs.purpose] or _reserved(fs)) and not _made_full(fs)]
@@ -209,7 +211,7 @@ def inodes(storage: Storage, usage: DiskUsage | None) -> Finding:
     Why it matters: "no space left on device" with gigabytes free.
     How to fix: remove images, containers and build cache that nothing needs; move the data root to a filesystem with more.
     """
-    looked = [fs for fs in storage.filesystems if not fs.problem and fs.purpose != "temporary files"]
+    looked = [fs for fs in storage.filesystems if not fs.problem and fs.purpose != TEMPORARY]
     if not looked:
         return unknown(f"{storage.data_root.path}: {storage.data_root.problem}")
     # No inodes at all means that they are made as needed (btrfs).
@@ -247,6 +249,17 @@ def low_space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None)
     if fs.problem:
         return unknown(f"{fs.path}: {fs.problem}")
     if fs.free >= enough(fs) or _made_full(fs):
+        for temporary in storage.filesystems:
+            if temporary.purpose == TEMPORARY and not temporary.problem and temporary.free < FULL[TEMPORARY]:
+                return failed(
+                    f"{temporary.path} is full: {size(temporary.free)} of {size(temporary.size)} free",
+                    _seen(temporary),
+                    cause="The engine does without it; clients and tools, docker compose among them, keep temporary files there.",
+                    fix=(
+                        f"# make room on {temporary.mount_point}: du -xh {temporary.mount_point} | sort -h | tail -20",
+                    ),
+                    because=(),
+                )
         return passed(f"{size(fs.free)} of {size(fs.size)} free", _seen(fs))
     return failed(
         f"{fs.path}: only {size(fs.free)} of {size(fs.size)} free",

@@ -55,6 +55,9 @@ def disks(*more, **changes):
         (low_space, disks(size=20 * GB, free=2 * GB), PASS, "2 GB of 20 GB"),
         (low_space, disks(size=4000 * GB, free=6 * GB), PASS, "6 GB"),
         (low_space, disks(size=400 * MB, free=100 * MB), PASS, "100 MB"),
+        # The engine does without it.
+        (space, disks(replace(RUN, path="/tmp", purpose="temporary files", free=0)), PASS, "50 GB free"),
+        (low_space, disks(replace(RUN, path="/tmp", purpose="temporary files", free=0)), FAIL, "/tmp is full"),
     ],
 )
 def test_verdict(check, storage, status, words):
