@@ -65,7 +65,7 @@ lab: prepare-all
 
 # make matrix: every machine on every engine, for a night
 matrix: prepare-all
-	$(RUN)$(LAB) -m lab
+	DOCKERDOCTOR_LAB_CONTROL=1 $(RUN)$(LAB) -m lab
 	$(RUN)python docs/generate.py --coverage --check
 
 # docs/coverage.md: what the last runs on machines proved goes into it

@@ -1,5 +1,7 @@
 """On which engines each declared machine is examined: `make test` takes the oldest and a sample, `make matrix` all."""
 
+import os
+import zlib
 from collections.abc import Iterable
 
 import pytest
@@ -30,6 +32,15 @@ def cases(patients: Iterable[Fault | Healthy]) -> list[object]:
             marks = () if always else (pytest.mark.matrix,)
             found.append(pytest.param(patient, engine, id=f"{patient.id}@{engine}", marks=marks))
     return found
+
+
+def controlled(fault: Fault) -> bool:
+    """
+    Whether a machine is examined before it is broken, too: a quarter of a proof's time.
+
+    With `make matrix` always; else every third, the same ones each time, since healthy machines are proven by themselves.
+    """
+    return "DOCKERDOCTOR_LAB_CONTROL" in os.environ or zlib.crc32(fault.id.encode()) % 3 == 0
 
 
 def require(engine: str) -> None:
