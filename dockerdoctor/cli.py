@@ -8,7 +8,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -26,7 +27,7 @@ from dockerdoctor.facts.upstreams import usable
 from dockerdoctor.fixes.dns import Verdict
 from dockerdoctor.host import INTERRUPTIONS, Host
 from dockerdoctor.measure import Facts
-from dockerdoctor.model import Check, Severity
+from dockerdoctor.model import Check, Report, Severity
 from dockerdoctor.render import FORMATS, Format
 from dockerdoctor.render.terminal import Options
 from dockerdoctor.saved import Unreadable, dump, load
@@ -42,6 +43,14 @@ app = typer.Typer(
 
 HostOption = Annotated[str, typer.Option("--host", "-H", metavar="URL", help="Engine to examine, as docker -H.")]
 ContextOption = Annotated[str, typer.Option("--context", "-c", metavar="NAME", help="Docker context to examine.")]
+
+
+# Between two examinations of --wait: what is being started needs some seconds, and each starts two containers.
+PAUSE = 2.0
+
+
+def ignore(text: str) -> None:
+    """Say nothing."""
 
 
 def talk(text: str) -> None:
@@ -93,6 +102,11 @@ def check(
         Path | None, typer.Option("--from", metavar="FILE", help="Examine kept facts, not this host.")
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show the catalogue and examine nothing.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="One line for each cause: mark, id, summary.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing; the exit status says it.")] = False,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Examine again until Docker is well, this long at most.")
+    ] = 0.0,
     host_url: HostOption = "",
     context: ContextOption = "",
 ) -> None:
@@ -102,20 +116,48 @@ def check(
         for one in checks:
             typer.echo(f"{one.id:34} {one.severity.value:8} {one.title}")
         return
-    began = now()
-    seconds: dict[type, float] = {}
+    if short and output_format is not Format.TEXT:
+        raise typer.BadParameter(f"--short is a form of the text, and {output_format.value} was asked for")
+    if wait and replay:
+        raise typer.BadParameter("--wait examines this host again and again, and --from does not examine it")
     if replay:
         facts = _load(replay)
+        report = report_on(facts, checks)
     else:
         _on_linux()
-        facts, seconds = measure_host(Host(), Settings(host_url, context), checks, passive=passive, patience=timeout)
+
+        def examined() -> tuple[Facts, Report]:
+            began = now()
+            facts, seconds = measure_host(
+                Host(), Settings(host_url, context), checks, passive=passive, patience=timeout
+            )
+            return facts, report_on(facts, checks, seconds, began)
+
+        facts, report = _until_well(examined, fail_on, wait, say=ignore if quiet else talk)
     if save:
         _write(save, dump(facts))
-    report = report_on(facts, checks, seconds, began)
-    typer.echo(FORMATS[output_format](report, options_for(verbose=verbose, every=every)), nl=False)
+    if not quiet:
+        options = replace(options_for(verbose=verbose, every=every), short=short)
+        typer.echo(FORMATS[output_format](report, options), nl=False)
     # The reader has it while the probe containers are being removed, which `main` waits for.
     sys.stdout.flush()
     raise typer.Exit(report.exit_status(fail_on))
+
+
+def _until_well(
+    examined: Callable[[], tuple[Facts, Report]], fail_on: Severity, seconds: float, say: Callable[[str], None]
+) -> tuple[Facts, Report]:
+    """Examine until nothing is found, or the time is over; an examination that has begun is finished."""
+    _, began = now()
+    while True:
+        facts, report = examined()
+        left = began + seconds - now()[1]
+        # Our own bug does not go away by waiting.
+        if report.exit_status(fail_on) is not ExitStatus.FINDINGS or left <= 0:
+            return facts, report
+        say(f"not well: {', '.join(r.check.id for r in report.root_causes)}; waiting, {left:.0f} s left")
+        sweep_abandoned()
+        Host().sleep(min(PAUSE, left))
 
 
 def _on_linux() -> None:

@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+from dockerdoctor import cli
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.cli import app
+from dockerdoctor.exits import ExitStatus
+from dockerdoctor.model import Severity
 
 RUN = CliRunner()
 
@@ -39,6 +44,8 @@ def test_only_and_skip():
         (("check", "--timeout", "-1"), "--timeout"),
         (("check", "--format", "xml"), "--format"),
         (("check", "--from", "/nonexistent"), "/nonexistent"),
+        (("check", "--wait", "1", "--from", "x"), "--wait"),
+        (("check", "--short", "--format", "json"), "--short"),
         (("nosuch",), "No such command"),
     ],
 )
@@ -66,6 +73,36 @@ def test_json_on_a_host_without_docker(monkeypatch, tmp_path):
     assert done.exit_code == 1
     assert report["endpoint"] == {"url": f"unix://{tmp_path}/docker.sock", "from": "DOCKER_HOST"}
     assert report["root_causes"] == ["engine.reachable"]
+
+
+def test_quiet_says_nothing_and_short_a_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    quiet = doctor("check", "--quiet", "--only", "engine.reachable")
+    assert (quiet.exit_code, quiet.output) == (1, "")
+    short = doctor("check", "--short", "--only", "engine.reachable")
+    assert short.exit_code == 1
+    assert re.fullmatch(r"\S engine\.reachable  .*\n", short.stdout)
+
+
+def test_waiting_ends_when_docker_is_well(monkeypatch):
+    monkeypatch.setattr(cli, "PAUSE", 0.01)
+    said = []
+    ends = iter((ExitStatus.FINDINGS, ExitStatus.FINDINGS, ExitStatus.WELL))
+
+    def examined():
+        end = next(ends)
+        return {}, SimpleNamespace(exit_status=lambda _: end, root_causes=())
+
+    _, report = cli._until_well(examined, Severity.ERROR, 60, said.append)
+    assert report.exit_status(Severity.ERROR) is ExitStatus.WELL
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("ending", [ExitStatus.FINDINGS, ExitStatus.BUG])
+def test_waiting_ends_with_the_time_or_with_a_bug_of_ours(ending):
+    seconds = 0 if ending is ExitStatus.FINDINGS else 60
+    report = SimpleNamespace(exit_status=lambda _: ending, root_causes=())
+    assert cli._until_well(lambda: ({}, report), Severity.ERROR, seconds, pytest.fail) == ({}, report)
 
 
 def test_facts_survive_being_saved(monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ The report for a person at a terminal.
 | UNKNOWN | ?, one line with the reason and the way to get it |
 | CRASH   | ☠, always                                         |
 
-A symptom is one line under its root cause; --all opens it.
+A symptom is one line under its root cause; --all opens it. --short shows a line for each root cause, and nothing else.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Options:
     verbose: bool = False
     all: bool = False
     unicode: bool = True
+    short: bool = False  # one line for each root cause
 
 
 MARKS = {
@@ -54,7 +55,8 @@ FAIL_MARKS = {
 
 def render(report: Report, options: Options) -> str:
     """Lay the report out as text, with colours when asked."""
-    return as_text(_report(tame_report(report), options), options)
+    parts = _in_short if options.short else _report
+    return as_text(parts(tame_report(report), options), options)
 
 
 def as_text(parts: Iterable[RenderableType], options: Options) -> str:
@@ -147,6 +149,17 @@ def _report(report: Report, options: Options) -> Iterator[RenderableType]:
     yield _summary(report)
     for crash in report.crashes if options.verbose else ():
         yield Text(crash, style="dim")
+
+
+def _in_short(report: Report, options: Options) -> Iterator[RenderableType]:  # noqa: ARG001 - as its sibling
+    """One line for each cause, however long: scripts read lines."""
+    crashed = [r for r in report.results if r.finding.status is Status.CRASH]
+    for result in (*report.root_causes, *crashed):
+        line = _line(replace(result, finding=replace(result.finding, summary=" ".join(result.finding.summary.split()))))
+        line.no_wrap, line.overflow = True, "ignore"
+        yield line
+    if not report.root_causes and not crashed:
+        yield Text.assemble(("✓ " if report.counts[Status.PASS] else "? ", "green"), _summary(report))
 
 
 def heading(endpoint: Endpoint, engine: Engine) -> Text:

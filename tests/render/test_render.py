@@ -82,6 +82,28 @@ def test_a_healthy_host_takes_three_lines():
     assert len(text.splitlines()) <= 5
 
 
+def test_in_short_each_cause_is_one_line_however_long():
+    long = Result(entry("x.y", Severity.WARNING), failed("a word\n" * 40, cause="x"))
+    crash = Result(entry("y.z"), Finding(Status.CRASH, "this check crashed"))
+    text = FORMATS[Format.TEXT](report(WELL, CAUSE, SYMPTOM, long, DARK, crash), Options(width=60, short=True))
+    assert text.splitlines() == [
+        "✗ dns.cause  192.0.2.53 does not answer",
+        f"! x.y  {' '.join(['a word'] * 40)}",
+        "☠ y.z  this check crashed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("results", "line"),
+    [
+        ((WELL, DARK), "✓ Docker is well · 1 passed · 1 not known · 1.2 s\n"),
+        ((DARK,), "? Nothing could be examined · 0 passed · 1 not known · 1.2 s\n"),
+    ],
+)
+def test_in_short_a_healthy_host_is_one_line(results, line):
+    assert FORMATS[Format.TEXT](report(*results), Options(short=True)) == line
+
+
 def test_without_unicode_or_colour_only_ascii_is_written():
     FORMATS[Format.TEXT](report(CAUSE, WARNING, DARK), Options(unicode=False)).encode("ascii")
 
