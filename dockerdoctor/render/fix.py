@@ -24,7 +24,8 @@ from dockerdoctor.facts.upstreams import Candidate
 from dockerdoctor.fixes.dns import Ending, Tried, Verdict
 from dockerdoctor.render import Format
 from dockerdoctor.render.json import SCHEMA_VERSION, result
-from dockerdoctor.render.terminal import Options, as_text, root_cause, step_of_fix, tame, tame_report
+from dockerdoctor.render.terminal import Options, as_text, root_cause, step_of_fix
+from dockerdoctor.render.words import tame, tame_report
 
 HEADS = {
     Ending.NOTHING_TO_DO: ("✓ Nothing to do", "bold green"),

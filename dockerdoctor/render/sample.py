@@ -31,10 +31,8 @@ from dockerdoctor.render.terminal import (
     as_text,
     heading,
     root_cause,
-    tame,
-    tame_finding,
-    tame_report,
 )
+from dockerdoctor.render.words import tame, tame_finding, tame_report
 from dockerdoctor.sample.model import BUILD, SampleReport, Verdict
 
 

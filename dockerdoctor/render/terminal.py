@@ -22,7 +22,19 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from dockerdoctor.model import Endpoint, Engine, Evidence, Finding, Report, Result, Severity, Status
+from dockerdoctor.model import Endpoint, Engine, Report, Result, Severity, Status
+from dockerdoctor.render.words import (
+    errors,
+    following,
+    many,
+    one_line,
+    reasons,
+    tally,
+    tame,
+    tame_report,
+    verdict,
+    well,
+)
 
 # Wider lines than this are hard to read, however wide the terminal.
 MAX_WIDTH = 110
@@ -82,38 +94,6 @@ ASCII = str.maketrans(
 )
 
 
-# What would move the cursor, colour the rest or turn the line around is shown as an escape instead.
-CONTROLS = {
-    n: f"\\x{n:02x}" if n < 0x100 else f"\\u{n:04x}"
-    for n in (*range(9), *range(11, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
-
-
-def tame(said: str) -> str:
-    """Take a terminal's control characters out of what a host said."""
-    return said.translate(CONTROLS)
-
-
-def tame_finding(found: Finding) -> Finding:
-    """Take them out of all that a finding says."""
-    return replace(
-        found,
-        summary=tame(found.summary),
-        cause=tame(found.cause),
-        evidence=tuple(Evidence(tame(e.source), tame(e.saw)) for e in found.evidence),
-        fix=tuple(map(tame, found.fix)),
-    )
-
-
-def tame_report(report: Report) -> Report:
-    """Take them out of all that a report shows."""
-    return replace(
-        report,
-        results=tuple(replace(r, finding=tame_finding(r.finding)) for r in report.results),
-        crashes=tuple(map(tame, report.crashes)),
-    )
-
-
 def _mark(result: Result) -> tuple[str, str]:
     if result.finding.status is Status.FAIL:
         mark, _, style = FAIL_MARKS[result.check.severity]
@@ -155,7 +135,7 @@ def _in_short(report: Report, options: Options) -> Iterator[RenderableType]:  # 
     """One line for each cause, however long: scripts read lines."""
     crashed = [r for r in report.results if r.finding.status is Status.CRASH]
     for result in (*report.root_causes, *crashed):
-        line = _line(replace(result, finding=replace(result.finding, summary=" ".join(result.finding.summary.split()))))
+        line = _line(replace(result, finding=replace(result.finding, summary=one_line(result.finding.summary))))
         line.no_wrap, line.overflow = True, "ignore"
         yield line
     if not report.root_causes and not crashed:
@@ -226,45 +206,28 @@ def _symptoms(symptoms: tuple[Result, ...], options: Options) -> Iterator[Render
         names = ", ".join(s.check.id for s in failing)
         yield Text(f"{len(failing)} more {follow} from this: {names}", style="dim")
     if dark:
-        yield Text(f"{_many(len(dark), 'check', 'checks')} could not be made because of this", style="dim")
+        yield Text(f"{many(len(dark), 'check', 'checks')} could not be made because of this", style="dim")
 
 
 def _unknown(unknown: list[Result], options: Options) -> Iterator[RenderableType]:
     """Say once per reason what could not be told."""
-    by_reason: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for result in unknown:
-        by_reason.setdefault((result.finding.summary, result.finding.fix), []).append(result.check.id)
-    for (reason, how), ids in by_reason.items():
+    for reason, ids in reasons(unknown):
         text = Text("? ", style="cyan")
-        text.append(f"not known: {reason}", style="default")
-        if how:
-            text.append(f" ({'; '.join(h.lstrip('# ') for h in how)})", style="default")
+        text.append(reason, style="default")
         shown = ids if options.verbose or len(ids) <= 3 else [*ids[:3], f"and {len(ids) - 3} more"]
         text.append(f"  {', '.join(shown)}", style="dim")
         yield text
 
 
 def _summary(report: Report) -> Text:
-    counts = report.counts
-    roots = report.root_causes
-    errors = sum(r.check.severity is Severity.ERROR for r in roots)
-    follow = counts[Status.FAIL] - len(roots)
-    if counts[Status.CRASH]:
-        text = Text("The doctor itself failed; --verbose shows where", style="bold red")
-    elif not roots:
-        text = Text("Docker is well" if counts[Status.PASS] else "Nothing could be examined", style="bold green")
+    said = verdict(report)
+    if report.counts[Status.CRASH]:
+        text = Text(f"{said}; --verbose shows where", style="bold red")
+    elif well(report):
+        text = Text(said, style="bold green")
     else:
-        found = [_many(errors, "cause", "causes")] if errors else []
-        found += [_many(len(roots) - errors, "warning", "warnings")] if len(roots) > errors else []
-        text = Text(", ".join(found), style="bold red" if errors else "bold yellow")
-    rest = [f"{follow} that follow{'s' if follow == 1 else ''}"] if follow > 0 else []
-    rest += [f"{counts[Status.PASS]} passed"]
-    rest += [f"{counts[Status.UNKNOWN]} not known"] if counts[Status.UNKNOWN] else []
-    text.append(f" · {' · '.join(rest)} · {report.seconds:.1f} s", style="not bold default")
-    if errors and follow > 0:
+        text = Text(said, style="bold red" if errors(report) else "bold yellow")
+    text.append(f" · {tally(report)}", style="not bold default")
+    if errors(report) and following(report) > 0:
         text.append("\nRun again after fixing: what followed from a cause may hide another.", style="not bold default")
     return text
-
-
-def _many(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"

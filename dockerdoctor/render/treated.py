@@ -25,7 +25,8 @@ from dockerdoctor.fixes.journal import Ended, Entry
 from dockerdoctor.render import Format
 from dockerdoctor.render.fix import DIFF_STYLES
 from dockerdoctor.render.json import SCHEMA_VERSION
-from dockerdoctor.render.terminal import Options, as_text, step_of_fix, tame
+from dockerdoctor.render.terminal import Options, as_text, step_of_fix
+from dockerdoctor.render.words import tame
 
 HEADS = {
     Outcome.PLANNED: ("→", "bold"),

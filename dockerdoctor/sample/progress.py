@@ -9,7 +9,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from dockerdoctor.render.terminal import tame
+from dockerdoctor.render.words import tame
 from dockerdoctor.sample.model import Stage
 
 
