@@ -28,6 +28,7 @@ from dockerdoctor.fixes.dns import Verdict
 from dockerdoctor.host import INTERRUPTIONS, Host
 from dockerdoctor.measure import Facts
 from dockerdoctor.model import Check, Report, Severity
+from dockerdoctor.nearest import nearest
 from dockerdoctor.render import FORMATS, Format
 from dockerdoctor.render.terminal import Options
 from dockerdoctor.saved import Unreadable, dump, load
@@ -67,7 +68,9 @@ def select(checks: Iterable[Check], only: Iterable[str], skip: Iterable[str]) ->
         for pattern in (p for given in patterns for p in given.split(",")):
             hits = fnmatch.filter([c.id for c in checks], pattern)
             if not hits:
-                raise typer.BadParameter(f"no check matches {pattern!r}; `doctor check --list` shows them all")
+                near = nearest(pattern, [c.id for c in checks])
+                meant = f"nearest: {', '.join(near)}" if near else "`doctor checks` lists them all"
+                raise typer.BadParameter(f"no check matches {pattern!r}; {meant}")
             found |= set(hits)
         return found
 
@@ -181,6 +184,29 @@ def _write(path: Path, text: str) -> None:
     except OSError as no:
         talk(f"{path}: {no.strerror}")
         raise typer.Exit(ExitStatus.USAGE) from None
+
+
+@app.command("checks")
+def checks_command(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[GLOB]...", help="Only these checks: 'dns.*'.")] = None,
+    output_format: Annotated[Format, typer.Option("--format", help="Of the list.")] = Format.TEXT,
+) -> None:
+    """List what can be examined: the checks, area by area."""
+    from dockerdoctor.render.catalogue import CATALOGUE_FORMATS  # noqa: PLC0415 - examinations do without
+
+    checks, options = select(CATALOGUE, ids or (), ()), options_for(verbose=False, every=False)
+    typer.echo(CATALOGUE_FORMATS[output_format](checks, options), nl=False)
+
+
+@app.command("explain")
+def explain_command(
+    ids: Annotated[list[str], typer.Argument(metavar="CHECK...", help="Ids or globs: 'dns.*'.")],
+) -> None:
+    """Say what a check looks at, why it matters, and how to repair what it finds."""
+    from dockerdoctor.render.catalogue import explain_text  # noqa: PLC0415 - examinations do without
+
+    checks, options = select(CATALOGUE, ids, ()), options_for(verbose=False, every=False)
+    typer.echo(explain_text(checks, options), nl=False)
 
 
 @app.command("run-sample")

@@ -37,6 +37,17 @@ def test_only_and_skip():
     assert "proxy." not in listed
 
 
+def test_explain_takes_globs():
+    done = doctor("explain", "dns.*", "engine.reachable")
+    assert done.exit_code == 0
+    headings = [line for line in done.stdout.splitlines() if line in {c.id for c in CATALOGUE}]
+    assert headings == [c.id for c in CATALOGUE if c.id.startswith("dns.") or c.id == "engine.reachable"]
+
+
+def test_checks_lists_areas():
+    assert doctor("checks", "dns.*").stdout.startswith("dns, ")
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -47,6 +58,9 @@ def test_only_and_skip():
         (("check", "--wait", "1", "--from", "x"), "--wait"),
         (("check", "--short", "--format", "json"), "--short"),
         (("nosuch",), "No such command"),
+        (("explain", "dns.server-ded"), "nearest: dns.server-dead"),
+        (("explain",), "CHECK"),
+        (("checks", "nosuch.*"), "no check matches"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(args, words):
