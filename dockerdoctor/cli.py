@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from dockerdoctor import __version__
+from dockerdoctor import __version__, outputs
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
@@ -29,8 +29,8 @@ from dockerdoctor.host import INTERRUPTIONS, Host
 from dockerdoctor.measure import Facts
 from dockerdoctor.model import Check, Report, Severity
 from dockerdoctor.nearest import nearest
-from dockerdoctor.render import FORMATS, Format
-from dockerdoctor.render.terminal import Options
+from dockerdoctor.render import FORMATS, Format, ReportFormat
+from dockerdoctor.render.terminal import MAX_WIDTH, Options
 from dockerdoctor.saved import Unreadable, dump, load
 
 app = typer.Typer(
@@ -45,6 +45,9 @@ app = typer.Typer(
 HostOption = Annotated[str, typer.Option("--host", "-H", metavar="URL", help="Engine to examine, as docker -H.")]
 ContextOption = Annotated[str, typer.Option("--context", "-c", metavar="NAME", help="Docker context to examine.")]
 
+
+# As other programs take it, instead of a file's name.
+STANDARD_OUTPUT = Path("-")
 
 # Between two examinations of --wait: what is being started needs some seconds, and each starts two containers.
 PAUSE = 2.0
@@ -86,6 +89,11 @@ def options_for(*, verbose: bool, every: bool) -> Options:
     return Options(shutil.get_terminal_size((80, 24)).columns, color, verbose, every, unicode)
 
 
+def in_a_file(options: Options) -> Options:
+    """Show it as it may be read anywhere: a file has no terminal's width and colours."""
+    return replace(options, width=MAX_WIDTH, color=False, unicode=True)
+
+
 @app.command()
 def check(
     only: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Only these checks: 'dns.*'.")] = None,
@@ -95,7 +103,14 @@ def check(
     ] = False,
     fail_on: Annotated[Severity, typer.Option(help="Exit with 1 for findings this bad or worse.")] = Severity.ERROR,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.5, help="Wait for no measurement longer.")] = 10.0,
-    output_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.TEXT,
+    output_format: Annotated[ReportFormat, typer.Option("--format", help="Of the report.")] = ReportFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the report there, not to the terminal.")
+    ] = None,
+    report_files: Annotated[
+        list[str] | None,
+        typer.Option("--report", metavar="FORMAT=FILE", help="Write it in this format, too; may be repeated."),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="What is well, too, and our own bugs in full.")
     ] = False,
@@ -119,10 +134,14 @@ def check(
         for one in checks:
             typer.echo(f"{one.id:34} {one.severity.value:8} {one.title}")
         return
-    if short and output_format is not Format.TEXT:
+    files = _report_files(report_files)
+    if output and output != STANDARD_OUTPUT:
+        files.append((output_format, output))
+    if short and output_format is not ReportFormat.TEXT:
         raise typer.BadParameter(f"--short is a form of the text, and {output_format.value} was asked for")
     if wait and replay:
         raise typer.BadParameter("--wait examines this host again and again, and --from does not examine it")
+    _prove([path for _, path in files] + ([save] if save else []))
     if replay:
         facts = _load(replay)
         report = report_on(facts, checks)
@@ -139,12 +158,40 @@ def check(
         facts, report = _until_well(examined, fail_on, wait, say=ignore if quiet else talk)
     if save:
         _write(save, dump(facts))
-    if not quiet:
-        options = replace(options_for(verbose=verbose, every=every), short=short)
+    options = replace(options_for(verbose=verbose, every=every), short=short)
+    for form, path in files:
+        _write(path, FORMATS[form](report, in_a_file(options)))
+    if not quiet and output in {None, STANDARD_OUTPUT}:
         typer.echo(FORMATS[output_format](report, options), nl=False)
     # The reader has it while the probe containers are being removed, which `main` waits for.
     sys.stdout.flush()
     raise typer.Exit(report.exit_status(fail_on))
+
+
+def _report_files(given: Iterable[str] | None) -> list[tuple[ReportFormat, Path]]:
+    """Read FORMAT=FILE, as often as it was given."""
+    files = []
+    for one in given or ():
+        name, equals, path = one.partition("=")
+        if name not in [form.value for form in ReportFormat] or not equals or not path:
+            raise typer.BadParameter(f"{one!r} is not FORMAT=FILE, with one of {', '.join(f.value for f in FORMATS)}")
+        if Path(path) == STANDARD_OUTPUT:
+            raise typer.BadParameter(f"--report writes files; for standard output, --format {name}")
+        files.append((ReportFormat(name), Path(path)))
+    return files
+
+
+def _prove(paths: list[Path]) -> None:
+    """Find out before anything is examined what could not be written afterwards."""
+    twice = [p for n, p in enumerate(paths) if p.absolute() in [q.absolute() for q in paths[:n]]]
+    if twice:
+        raise typer.BadParameter(f"{twice[0]} is named twice, and would hold the last of both only")
+    try:
+        for path in paths:
+            outputs.prove(path)
+    except OSError as no:
+        talk(f"{path}: {no.strerror}; nothing was examined")
+        raise typer.Exit(ExitStatus.USAGE) from None
 
 
 def _until_well(
@@ -179,8 +226,7 @@ def _load(path: Path) -> Facts:
 
 def _write(path: Path, text: str) -> None:
     try:
-        # A lone surrogate, of a name or a variable that is no UTF-8, becomes JSON's own escape.
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        outputs.put(path, text)
     except OSError as no:
         talk(f"{path}: {no.strerror}")
         raise typer.Exit(ExitStatus.USAGE) from None

@@ -1,9 +1,14 @@
-"""Write the documents that are made from the code: checks.md and cli.md; coverage.md from the lab's outcomes."""
+"""
+Write the documents that are made from the code: checks.md, cli.md, json.md and report.schema.json.
+
+coverage.md is made from the lab's outcomes.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
+import contract
 import typer
 
 from dockerdoctor.checks import CATALOGUE
@@ -50,7 +55,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a document is out of date")
     parser.add_argument("--coverage", action="store_true", help="coverage.md from the outcomes of the last lab run")
     options = parser.parse_args()
-    documents, same = {"checks.md": checks(), "cli.md": cli()}, str.__eq__
+    documents = {
+        "checks.md": checks(),
+        "cli.md": cli(),
+        "json.md": contract.table(NOTE),
+        "report.schema.json": contract.schema(),
+    }
+    same = str.__eq__
     if options.coverage:
         import proven  # noqa: PLC0415 - the lab needs Linux; the other documents do not
 

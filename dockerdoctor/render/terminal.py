@@ -29,6 +29,7 @@ from dockerdoctor.render.words import (
     many,
     one_line,
     reasons,
+    steps,
     tally,
     tame,
     tame_report,
@@ -175,7 +176,7 @@ def root_cause(root: Result, report: Report, options: Options) -> Iterator[Rende
         inner.append(Text("To fix it:" if not finding.impact else f"To fix it ({finding.impact}):", style="bold"))
         yield Padding(Group(*inner), (0, 0, 0, 2))
         # Not inside a padding, which would cut what is wider than the report.
-        yield from map(step_of_fix, finding.fix)
+        yield from map(step_of_fix, steps(finding))
         inner = []
     inner.append(Text.assemble((root.check.id, "dim"), ("  ", ""), (root.check.docs, "dim")))
     inner += _symptoms(report.symptoms_of(root.check.id), options)
@@ -213,7 +214,7 @@ def _unknown(unknown: list[Result], options: Options) -> Iterator[RenderableType
     """Say once per reason what could not be told."""
     for reason, ids in reasons(unknown):
         text = Text("? ", style="cyan")
-        text.append(reason, style="default")
+        text.append(f"not known: {reason}", style="default")
         shown = ids if options.verbose or len(ids) <= 3 else [*ids[:3], f"and {len(ids) - 3} more"]
         text.append(f"  {', '.join(shown)}", style="dim")
         yield text

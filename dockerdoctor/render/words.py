@@ -105,6 +105,11 @@ def engine_words(report: Report) -> str:
     return f"Docker Engine {version}" if version else "Docker Engine, not answering"
 
 
+def steps(finding: Finding) -> list[str]:
+    """Give the steps of a fix; one for a person stays on its line, or what comes after would be a command."""
+    return [one_line(step) if step.startswith("#") else step for step in finding.fix]
+
+
 def details(of: Result) -> str:
     """Say all of a finding but its summary, in lines of plain text."""
     finding = of.finding
@@ -112,7 +117,7 @@ def details(of: Result) -> str:
     lines += [f"{e.source}: {e.saw}" for e in finding.evidence]
     if finding.fix:
         lines += ["", f"To fix it ({finding.impact}):" if finding.impact else "To fix it:"]
-        lines += [f"  {line}" for step in finding.fix for line in step.split("\n")]
+        lines += [f"  {line}" for step in steps(finding) for line in step.split("\n")]
     return "\n".join([*lines, "", f"{of.check.id}  {of.check.docs}"])
 
 
@@ -121,6 +126,6 @@ def reasons(unknown: Iterable[Result]) -> list[tuple[str, list[str]]]:
     by_reason: dict[str, list[str]] = {}
     for result in unknown:
         how = "; ".join(h.lstrip("# ") for h in result.finding.fix)
-        reason = f"not known: {result.finding.summary}{f' ({how})' if how else ''}"
+        reason = f"{result.finding.summary} ({how})" if how else result.finding.summary
         by_reason.setdefault(reason, []).append(result.check.id)
     return list(by_reason.items())
