@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,13 +21,14 @@ from dockerdoctor import __version__, outputs
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
-from dockerdoctor.facts.endpoint import Settings
+from dockerdoctor.facts.endpoint import ClientConfig, Settings
+from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.facts.upstreams import usable
 from dockerdoctor.fixes.dns import Verdict
 from dockerdoctor.host import INTERRUPTIONS, Host
-from dockerdoctor.measure import Facts
+from dockerdoctor.measure import Facts, FactsView
 from dockerdoctor.model import Check, Report, Severity
 from dockerdoctor.nearest import nearest
 from dockerdoctor.render import FORMATS, Format, ReportFormat
@@ -117,7 +119,8 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Open the symptoms under each cause.")] = False,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the measured facts.")] = None,
     replay: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Examine kept facts, not this host.")
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Examine kept facts, or those of a report, not this host."),
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show the catalogue and examine nothing.")] = False,
     short: Annotated[bool, typer.Option("--short", help="One line for each cause: mark, id, summary.")] = False,
@@ -217,9 +220,12 @@ def _on_linux() -> None:
 
 
 def _load(path: Path) -> Facts:
+    from dockerdoctor.archive import NoArchive  # noqa: PLC0415 - examinations do without
+    from dockerdoctor.support import FACTS, member  # noqa: PLC0415
+
     try:
-        return load(path.read_text(encoding="utf-8"), PROBES, (Settings,))
-    except (OSError, UnicodeError, Unreadable) as no:
+        return load(member(path.read_bytes(), FACTS), PROBES, (Settings,))
+    except (OSError, NoArchive, Unreadable) as no:
         talk(f"{path}: {no}")
         raise typer.Exit(ExitStatus.USAGE) from None
 
@@ -230,6 +236,52 @@ def _write(path: Path, text: str) -> None:
     except OSError as no:
         talk(f"{path}: {no.strerror}")
         raise typer.Exit(ExitStatus.USAGE) from None
+
+
+@app.command("report")
+def report_command(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The archive: dockerdoctor-HOST-DATE.tar.gz here.")
+    ] = None,
+    passive: Annotated[
+        bool, typer.Option("--passive", help="Start no probe container; change nothing at all.")
+    ] = False,
+    host_url: HostOption = "",
+    context: ContextOption = "",
+) -> None:
+    """Examine, and put the report, what was measured and the engine's log into one file to pass on, without secrets."""
+    from dockerdoctor.archive import pack  # noqa: PLC0415 - examinations do without all this
+    from dockerdoctor.facts.known_secrets import known_secrets  # noqa: PLC0415
+    from dockerdoctor.facts.log import RecentLog  # noqa: PLC0415
+    from dockerdoctor.redact import redact  # noqa: PLC0415
+    from dockerdoctor.support import members, missing, name_of  # noqa: PLC0415
+
+    _on_linux()
+    host, began = Host(), now()
+    folder = name_of(host.name, began[0])
+    path = (file or Path(f"{folder}.tar.gz")).absolute()
+    if os.path.lexists(path):
+        _taken(path)
+    facts, seconds = measure_host(host, Settings(host_url, context), CATALOGUE, passive=passive, also=(RecentLog,))
+    report, known = report_on(facts, CATALOGUE, seconds, began), FactsView(facts)
+    secrets = known_secrets(host, known.of(ClientConfig), known.of(DaemonProcess))
+    packed = pack(members(facts, report, platform.python_version()), folder, began[0], secrets)
+    try:
+        host.create_file(str(path), packed, 0o600)
+    except FileExistsError:
+        _taken(path)
+    except OSError as no:
+        talk(f"{path}: {no.strerror}")
+        raise typer.Exit(ExitStatus.USAGE) from None
+    for line in redact("\n".join(missing(facts)), secrets).splitlines():
+        talk(f"not in it: {line}")
+    talk("Passwords, tokens and keys were taken out; look into it before you pass it on.")
+    typer.echo(path)
+
+
+def _taken(path: Path) -> NoReturn:
+    talk(f"{path} is there already and was left as it is; name another file")
+    raise typer.Exit(ExitStatus.USAGE)
 
 
 @app.command("checks")

@@ -26,10 +26,16 @@ PATIENCE = 10.0  # seconds
 
 
 def measure_host(
-    host: Host, settings: Settings, checks: Iterable[Check], *, passive: bool = False, patience: float = PATIENCE
+    host: Host,
+    settings: Settings,
+    checks: Iterable[Check],
+    *,
+    passive: bool = False,
+    patience: float = PATIENCE,
+    also: Iterable[type] = (),
 ) -> tuple[Facts, dict[type, float]]:
     """
-    Measure what the checks need, and what a report's heading does.
+    Measure what the checks need, what a report's heading does, and what else is asked for.
 
     Probe containers are still being removed when this returns: `sweep_abandoned` waits for that.
     """
@@ -38,6 +44,7 @@ def measure_host(
         ChosenEndpoint,
         EngineVersion,
         EngineInfo,
+        *also,
     }
     probes = tuple(replace(p, deadline=min(p.deadline, patience)) for p in required_probes(PROBES, wanted))
     return measure(probes, host, {Settings: settings}, passive=passive)

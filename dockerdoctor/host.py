@@ -164,6 +164,11 @@ class Host:
         return os.geteuid()
 
     @property
+    def name(self) -> str:
+        """What this host calls itself."""
+        return os.uname().nodename
+
+    @property
     def machine(self) -> str:
         """The kernel's name for the processor: "x86_64", "armv7l"."""
         return os.uname().machine
@@ -712,6 +717,19 @@ class Host:
             Path(name).unlink(missing_ok=True)
             raise
         self._sync_folder(target.parent)
+
+    def create_file(self, path: str, data: bytes, mode: int) -> None:
+        """Write a file that was not there; raises FileExistsError, and leaves no half of one behind."""
+        target = self.path(path)
+        # O_EXCL follows no link, either.
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                os.fchmod(fd, mode)  # whatever the umask
+                file.write(data)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
 
     def sweep_unfinished(self, path: str) -> None:
         """Remove what a `put_file` that was killed has left beside a file."""

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -39,7 +39,7 @@ _SPOKEN = re.compile(
     r"(?:\s+(?:is|was)\s+|\s*:\s+))([^\s\"',;]+)"
 )
 _GIVEN = re.compile(r"(?<![\w.-])([\w.-]+)(\\*[\"']?\s*=\s*|\\*[\"']\s*:\s*|[ \t\x1e]+)")
-_VALUE = re.compile(r"(\\+)\"(?:(?!\1\").)*\1\"|\"[^\"]*\"|'[^']*'|[^\s\"]+", re.DOTALL)
+_VALUE = re.compile(r"(\\+)\"(?:(?!\1\")[^\x1e])*\1\"|\"[^\"\x1e]*\"|'[^'\x1e]*'|[^\s\"]+")
 _HARMLESS = re.compile(r"\W*(?:\*\*\*|true|false|yes|no|on|off|null|none|nil|)\W*", re.IGNORECASE)
 _NUMBER = re.compile(r"\W*\d+\W*")
 _PATH = re.compile(
@@ -68,6 +68,7 @@ _TOKENS = re.compile(
     r"|SWMTKN-1-[\w-]+|SWMKEY-1-[\w+/=-]+)"
 )
 _JWT = re.compile(r"\beyJ[\w-]{8,}(?:[.+/=][\w+/=-]*)*")  # base64 of what begins with {"
+_WORD = re.compile(r"[^\s\"'@]+(?:@[^\s\"'@]+)+")
 _BLOB = re.compile(r"(?<![\w+/=.-])[A-Za-z0-9+/]{11,}={0,2}(?![\w+/=.-])")
 # curl -u al:s3cret; but docker run -u 1000:1000.
 _USER = re.compile(r"(?<!\S)(-u|--user|--proxy-user|-U)([\s\x1e=]+)([\"']?)(?!\d+:\d)([^\s:\"'/]+):([^\s\"']+)")
@@ -128,8 +129,17 @@ def _harmless(name: str, value: str) -> bool:
 
 
 def _assignments(text: str) -> str:
-    """Hide values in `NAME=value`, `"name": "value"`, `--name value`; each word is read once, however long the text."""
+    """Hide values in `NAME=value`, `"name": "value"`, `--name value`."""
     kept, done = [], 0
+    for value in _given(text):
+        kept += [text[done : value.start()], _quoted(value[0])]
+        done = value.end()
+    return "".join([*kept, text[done:]])
+
+
+def _given(text: str) -> Iterator[re.Match[str]]:
+    """Find the values of what is called like a secret; each word is read once, however long the text."""
+    done = 0
     for given in _GIVEN.finditer(text):
         name, gap = given.groups()
         blank = not gap.strip(" \t\x1e")
@@ -137,9 +147,30 @@ def _assignments(text: str) -> str:
             continue
         value = _VALUE.match(text, given.end())
         if value and not _harmless(name, value[0]) and not (blank and value[0].startswith("-")):
-            kept += [text[done : given.end()], _quoted(value[0])]
+            yield value
             done = value.end()
-    return "".join([*kept, text[done:]])
+
+
+def secrets_in(text: str) -> set[str]:
+    """What this would hide in a file of settings, so that it can be hidden where it stands without its name."""
+    found = {value[0].strip("\\\"',;") for value in _given(text)}
+    for word in _WORD.findall(text):
+        head, _, rest = word.rpartition("@")[0].rpartition("://")
+        user, colon, password = rest.partition(":")
+        found.add(password if colon else user if head else "")
+    for blob in (*_BLOB.findall(text), *found):
+        if _is_login(blob):
+            found |= {blob, base64.b64decode(blob).decode().partition(":")[2]}
+    return found - {""}
+
+
+def secrets_among(variables: Iterable[tuple[str, str]]) -> set[str]:
+    """The same in an environment."""
+    found: set[str] = set()
+    for name, value in variables:
+        found |= secrets_in(value)
+        found |= {value} if _TELLING.search(name) and not _harmless(name, value) else set()
+    return found
 
 
 def _quoted(value: str) -> str:
@@ -165,7 +196,7 @@ def _walk(document: Any, hidden: Callable[[str], str]) -> Any:
     if isinstance(document, str):
         return hidden(document)
     if isinstance(document, dict):
-        # {"name": "API_TOKEN", "value": "x"}
+        # A variable may be an object: its name in one field, its value in another.
         named = str(document.get("name") or "")
         telling = bool(_TELLING.search(named))
         return {

@@ -1,5 +1,6 @@
 """The command line: what it takes, what it refuses, how it ends."""
 
+import base64
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dockerdoctor import cli
+from dockerdoctor.archive import unpack
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.cli import app
 from dockerdoctor.exits import ExitStatus
@@ -42,6 +44,59 @@ def test_explain_takes_globs():
     assert done.exit_code == 0
     headings = [line for line in done.stdout.splitlines() if line in {c.id for c in CATALOGUE}]
     assert headings == [c.id for c in CATALOGUE if c.id.startswith("dns.") or c.id == "engine.reachable"]
+
+
+PLANTED = "hunter2-Zq8x"
+
+
+@pytest.fixture
+def sick(monkeypatch, tmp_path):
+    """A user whose every setting holds a secret, and whose engine does not answer."""
+    home = tmp_path / "home"
+    (home / ".docker").mkdir(parents=True)
+    login = base64.b64encode(f"al:{PLANTED}".encode()).decode()
+    config = {
+        "auths": {"reg.test": {"auth": login}},
+        "HttpHeaders": {"Authorization": f"Bearer {PLANTED}"},
+        "proxies": {"default": {"httpProxy": f"http://al:{PLANTED}@proxy.test:3128"}},
+    }
+    (home / ".docker/config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/{PLANTED}/docker.sock")
+    monkeypatch.setenv("API_TOKEN", PLANTED)
+    monkeypatch.setenv("https_proxy", f"http://al:{PLANTED}@127.0.0.1:9")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_report_is_one_file_without_secrets_that_can_be_examined_again(sick):
+    done = doctor("report", "--passive")
+    assert done.exit_code == 0, done.output
+    (path,) = sick.glob("dockerdoctor-*.tar.gz")
+    assert done.stdout.strip() == str(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    files = unpack(path.read_bytes())
+    assert set(files) == {"about.txt", "report.txt", "report.json", "facts.json", "log.txt"}
+    for name, text in files.items():
+        assert PLANTED not in text, name
+    assert PLANTED not in done.output
+    assert "engine.reachable" in files["report.txt"]
+    assert "kernel" in files["about.txt"]
+    document = json.loads(files["report.json"])
+    again = json.loads(doctor("check", "--from", str(path), "--format", "json").stdout)
+    assert document["root_causes"] == again["root_causes"]
+    (sick / "facts.json").write_text(files["facts.json"])
+    assert json.loads(doctor("check", "--from", "facts.json", "--format", "json").stdout)["counts"] == again["counts"]
+
+
+def test_a_report_overwrites_nothing(tmp_path):
+    for path in (tmp_path / "file", tmp_path / "link"):
+        path.symlink_to("nowhere") if path.name == "link" else path.write_text("mine")
+        done = doctor("report", "--passive", str(path))
+        assert done.exit_code == 2
+        assert "is there already" in done.output
+    assert (tmp_path / "file").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_checks_lists_areas():

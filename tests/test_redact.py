@@ -11,7 +11,7 @@ import pytest
 from dockerdoctor.diagnose import report_on
 from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.probes import PROBES
-from dockerdoctor.redact import redact, redact_json, redact_member, spellings
+from dockerdoctor.redact import redact, redact_json, redact_member, secrets_among, secrets_in, spellings
 from dockerdoctor.render import FORMATS, Format
 from dockerdoctor.render.terminal import Options
 from dockerdoctor.saved import load
@@ -163,6 +163,37 @@ def test_known_secrets_are_found_wherever_they_stand(secret, written):
     form = {"raw": secret, "url": quote(secret, safe=""), "json": json.dumps(secret)[1:-1]}[written]
     assert form not in redact(f"it said {form}, and nobody called it by its name", [secret])
     assert form not in json.dumps(redact_json({"lines": [f"it said {form}"]}, [secret]), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"http_proxy=http://al:{SECRET}@proxy.test:3128",
+        f"http://{SECRET}@proxy.test",
+        f"al:{SECRET}@proxy.test:3128",
+        json.dumps({"auths": {"reg.test": {"auth": LOGIN}}}),
+        json.dumps({"auths": {"reg.test": {"identitytoken": SECRET}}}),
+        json.dumps({"log-opts": {"splunk-token": SECRET}}, indent=2),
+        f"Environment='API_TOKEN={SECRET}'",
+        f"export DB_PASSWORD={SECRET}\n",
+    ],
+)
+def test_secrets_of_settings_are_known(text):
+    assert SECRET in secrets_in(text)
+
+
+def test_secrets_of_an_environment_are_known():
+    env = {
+        "PASSPHRASE": "two words 7",
+        "URL": f"redis://:{SECRET}@r",
+        "SSH_AUTH_SOCK": "/run/user/0/agent",
+        "HOME": "/root",
+    }
+    assert secrets_among(env.items()) == {"two words 7", SECRET}
+
+
+def test_settings_without_secrets_have_none():
+    assert not secrets_in('{"dns": ["10.0.0.1"], "labels": ["a=b"], "tlskey": "/etc/docker/key.pem"}')
 
 
 @pytest.mark.parametrize("word", ["", "abc", "docker", "root", "1234"])

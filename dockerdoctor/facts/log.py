@@ -1,13 +1,15 @@
-"""The daemon's own log, read for the line that says why it did not start."""
+"""The daemon's own log, read for the line that says why it did not start; and its end, for whoever reads on."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
 
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, mask_text, mask_words
 from dockerdoctor.facts.engine import Units
 from dockerdoctor.host import MISSING_COMMAND, Host
 from dockerdoctor.measure import Unmeasured, probe
@@ -16,6 +18,8 @@ from dockerdoctor.measure import Unmeasured, probe
 TAIL = 400
 # Of these, what a saved fact keeps.
 KEPT = 40
+# Of a line; a stack of goroutines may come as one.
+LONGEST = 1000
 # "Starting docker.service", whatever the language (sd-messages(3)).
 UNIT_STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
 # Hosts without a journal: OpenRC and sysvinit, upstart.
@@ -30,6 +34,14 @@ class StartLog:
     lines: tuple[str, ...]  # passwords in URLs masked
     complaint: str = ""  # the daemon's last word: "failed to start daemon: pid file found, ..."
     failed: bool = False  # it complained and never got as far as serving
+
+
+@dataclass(frozen=True, slots=True)
+class RecentLog:
+    """The newest lines of dockerd's and containerd's log, for whoever reads on; no check rests on it."""
+
+    source: str  # "journalctl -u docker.service", or a file
+    lines: tuple[str, ...]  # "2026-11-24T02:43:05Z dockerd: …", passwords masked
 
 
 @probe(deadline=4)
@@ -58,17 +70,58 @@ def _journal(host: Host) -> StartLog:
     return _start_log("journalctl -u docker.service", last_start(done.out))
 
 
-def last_start(journal: str) -> list[tuple[str, str]]:
-    """Take the lines since the unit was last started, as (text, speaker)."""
-    said: list[tuple[str, str]] = []
+@probe(deadline=5)
+def recent_log(host: Host, endpoint: ChosenEndpoint, units: Units | None) -> RecentLog:
+    """Read the end of the log, also while the daemon answers; what containers say is theirs, and left out."""
+    if not endpoint.local:
+        raise Unmeasured("the engine is on another host", skipped=True)
+    if units and units.systemd:
+        names = ("docker.service", "docker.socket", "containerd.service")
+        command = ("journalctl", *(word for name in names for word in ("-u", name)), "-n", str(TAIL), "-o", "json")
+        done = host.run(*command, "--no-pager", "--quiet", timeout=4)
+        if not done.ok or (not done.out and not host.is_root):
+            why = "the journal is not readable for this user" if done.code != MISSING_COMMAND else done.err.strip()
+            raise Unmeasured(f"{why}: the daemon's log was not read", how="run as root")
+        return RecentLog("journalctl -u docker.service", tuple(_bounded(recent(done.out))))
+    for path in FILES:
+        if text := host.text(path):
+            return RecentLog(path, tuple(_bounded(text[-100_000:].splitlines()[-TAIL:])))
+    raise Unmeasured(f"no log of the daemon was found: neither a journal nor {' nor '.join(FILES)}")
+
+
+def recent(journal: str) -> list[str]:
+    """Give each entry of the journal a line: when, who, and what was said."""
+    return [
+        f"{_when(entry.get('__REALTIME_TIMESTAMP'))} {entry.get('SYSLOG_IDENTIFIER') or '?'}: {_text(entry.get('MESSAGE'))}"
+        for entry in _entries(journal)
+    ]
+
+
+def _when(microseconds: object) -> str:
+    told = str(microseconds)
+    seconds = int(told) // 1_000_000 if told.isdigit() else 0
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else "?"
+
+
+def _bounded(lines: Iterable[str]) -> Iterator[str]:
+    return (mask_words(line)[:LONGEST] for line in lines)
+
+
+def _entries(journal: str) -> Iterator[dict[str, Any]]:
     for line in journal.splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
             continue
         # What a container says under --log-driver journald counts as docker.service's too (docs: journald logging driver).
-        if "CONTAINER_ID" in entry:
-            continue
+        if isinstance(entry, dict) and "CONTAINER_ID" not in entry:
+            yield entry
+
+
+def last_start(journal: str) -> list[tuple[str, str]]:
+    """Take the lines since the unit was last started, as (text, speaker)."""
+    said: list[tuple[str, str]] = []
+    for entry in _entries(journal):
         if entry.get("MESSAGE_ID") == UNIT_STARTING and entry.get("UNIT") == "docker.service":
             said.clear()
         said.append((_text(entry.get("MESSAGE")), str(entry.get("SYSLOG_IDENTIFIER") or "")))
@@ -83,7 +136,7 @@ def _text(message: object) -> str:
 
 
 def _start_log(source: str, said: list[tuple[str, str]]) -> StartLog:
-    masked = [(mask_text(text)[:1000], speaker) for text, speaker in said]
+    masked = [(mask_text(text)[:LONGEST], speaker) for text, speaker in said]
     # "(dockerd)" is systemd's child on its way to becoming dockerd.
     last_word = complaint([text for text, speaker in masked if speaker != "systemd"])
     if not last_word:

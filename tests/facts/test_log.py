@@ -6,7 +6,7 @@ import pytest
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import Unit, Units
-from dockerdoctor.facts.log import SERVES, UNIT_STARTING, complaint, last_start, start_log
+from dockerdoctor.facts.log import SERVES, UNIT_STARTING, complaint, last_start, recent, recent_log, start_log
 from dockerdoctor.host import Completed, Host
 from dockerdoctor.measure import Unmeasured
 
@@ -143,3 +143,35 @@ def test_a_living_daemon_is_not_read_about(tmp_path):
     with pytest.raises(Unmeasured) as no:
         read(Host(tmp_path, env={}), ping=DaemonPing("ok", answered=True))
     assert no.value.skipped
+
+
+def test_recent_lines_are_dated_and_name_the_speaker():
+    journal = "\n".join(
+        [
+            entry("Starting up", __REALTIME_TIMESTAMP="1795490823836462"),
+            entry("said by a container", CONTAINER_ID="c"),
+            "[1]",
+            "no json",
+            entry("x", "", __REALTIME_TIMESTAMP="never"),
+        ]
+    )
+    assert recent(journal) == ["2026-11-24T03:27:03Z dockerd: Starting up", "? ?: x"]
+
+
+LOCAL = ChosenEndpoint("unix:///var/run/docker.sock", "default")
+
+
+def test_a_file_is_read_to_its_end_and_masked(tmp_path):
+    (tmp_path / "var/log").mkdir(parents=True)
+    (tmp_path / "var/log/docker.log").write_text("old\n" * 500 + f"proxy http://al:s3cret@p {'x' * 2000}\n")
+    log = recent_log.measure(Host(tmp_path, {}), LOCAL, None)
+    assert log.source == "/var/log/docker.log"
+    assert len(log.lines) == 400
+    assert log.lines[-1].startswith("proxy http://al:***@p xxx")
+    assert len(log.lines[-1]) == 1000
+
+
+@pytest.mark.parametrize("endpoint", [LOCAL, ChosenEndpoint("tcp://h:2375", "--host")])
+def test_no_log_is_said(tmp_path, endpoint):
+    with pytest.raises(Unmeasured):
+        recent_log.measure(Host(tmp_path, {}), endpoint, None)
