@@ -265,7 +265,7 @@ def report_command(
     facts, seconds = measure_host(host, Settings(host_url, context), CATALOGUE, passive=passive, also=(RecentLog,))
     report, known = report_on(facts, CATALOGUE, seconds, began), FactsView(facts)
     secrets = known_secrets(host, known.of(ClientConfig), known.of(DaemonProcess))
-    packed = pack(members(facts, report, platform.python_version()), folder, began[0], secrets)
+    packed = pack(members(facts, report, platform.python_version(), secrets), folder, began[0], secrets)
     try:
         host.create_file(str(path), packed, 0o600)
     except FileExistsError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 
 from dockerdoctor.archive import MAGIC, NoArchive, unpack
 from dockerdoctor.facts.caller import Caller
@@ -13,8 +14,11 @@ from dockerdoctor.facts.kernel import Kernel
 from dockerdoctor.facts.log import RecentLog
 from dockerdoctor.measure import Facts, FactsView, Missing
 from dockerdoctor.model import Report
-from dockerdoctor.render import FORMATS, Format
-from dockerdoctor.render.terminal import Options
+from dockerdoctor.redact import redact
+from dockerdoctor.render.json import render as render_json
+from dockerdoctor.render.terminal import MAX_WIDTH, Options
+from dockerdoctor.render.terminal import render as render_text
+from dockerdoctor.render.words import reword
 from dockerdoctor.saved import dump
 
 FACTS, REPORT, LOG, ABOUT, TEXT = "facts.json", "report.json", "log.txt", "about.txt", "report.txt"
@@ -25,23 +29,33 @@ CONTENTS = (
     (LOG, "the end of dockerd's log"),
 )
 
+# Of the names of what could not be measured; more of them is one cause's doing.
+SHOWN = 4
+
 
 def name_of(host: str, made: datetime) -> str:
     """Name the archive: "dockerdoctor-HOST-20261124-130000"."""
     return f"dockerdoctor-{re.sub(r'[^A-Za-z0-9.-]+', '-', host) or 'host'}-{made:%Y%m%d-%H%M%S}"
 
 
-def members(facts: Facts, report: Report, python: str) -> dict[str, str]:
+def members(facts: Facts, report: Report, python: str, secrets: Iterable[str] = ()) -> dict[str, str]:
     """Give every file of the archive its text."""
-    options = Options(width=110, verbose=True, all=True)
-    log = FactsView(facts).of(RecentLog)
+    # Before it is laid out, too: a line that is broken in the middle parts a secret from its name, and from itself.
+    report = reword(report, partial(redact, secrets=tuple(secrets)))
     return {
         ABOUT: about(facts, report, python),
-        TEXT: FORMATS[Format.TEXT](report, options),
-        REPORT: FORMATS[Format.JSON](report, options),
+        TEXT: render_text(report, Options(width=MAX_WIDTH, verbose=True, all=True)),
+        REPORT: render_json(report, Options()),
         FACTS: dump(facts),
-        LOG: "\n".join((f"# {log.source}", *log.lines, "")) if log else "",
+        LOG: log_text(facts.get(RecentLog)),
     }
+
+
+def log_text(log: object) -> str:
+    """Give the log, or say why it is not there."""
+    if isinstance(log, RecentLog):
+        return "\n".join((f"# {log.source}", *log.lines, ""))
+    return f"# not read: {_reason(log)}\n" if isinstance(log, Missing) else ""
 
 
 def member(data: bytes, name: str) -> str:
@@ -79,11 +93,13 @@ def missing(facts: Facts) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for fact, value in facts.items():
         if isinstance(value, Missing) and not value.skipped:
-            how = f" ({value.how.lstrip('# ')})" if value.how else ""
-            by_reason.setdefault(f"{value.reason}{how}", []).append(fact.__name__)
-    return list(_lines(by_reason))
+            by_reason.setdefault(_reason(value), []).append(fact.__name__)
+    return [f"{_some(names)}: {reason}" for reason, names in by_reason.items()]
 
 
-def _lines(by_reason: dict[str, list[str]]) -> Iterator[str]:
-    for reason, names in by_reason.items():
-        yield f"{', '.join(names)}: {reason}"
+def _reason(missing: Missing) -> str:
+    return f"{missing.reason} ({missing.how.lstrip('# ')})" if missing.how else missing.reason
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names if len(names) <= SHOWN else [*names[: SHOWN - 1], f"and {len(names) - SHOWN + 1} more"])

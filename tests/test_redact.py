@@ -12,7 +12,7 @@ from dockerdoctor.diagnose import report_on
 from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.redact import redact, redact_json, redact_member, secrets_among, secrets_in, spellings
-from dockerdoctor.render import FORMATS, Format
+from dockerdoctor.render import FORMATS, ReportFormat
 from dockerdoctor.render.terminal import Options
 from dockerdoctor.saved import load
 
@@ -236,7 +236,9 @@ def test_what_was_masked_at_reading_is_left_as_it_is(path):
     saved = json.loads(path.read_text(encoding="utf-8"))["saved"]
     assert redact_json(saved) == saved
     report = report_on(load(json.dumps(saved), PROBES, (Settings,)))
-    text, document = (FORMATS[form](report, Options(verbose=True, all=True)) for form in (Format.TEXT, Format.JSON))
+    text, document = (
+        FORMATS[form](report, Options(verbose=True, all=True)) for form in (ReportFormat.TEXT, ReportFormat.JSON)
+    )
     assert redact(text) == text
     assert json.loads(redact_member("report.json", document)) == json.loads(document)
 

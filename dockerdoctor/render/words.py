@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from dockerdoctor.model import Endpoint, Engine, Evidence, Finding, Report, Result, Severity, Status
@@ -31,25 +31,35 @@ def tame(said: str) -> str:
 
 def tame_finding(found: Finding) -> Finding:
     """Take it out of all that a finding says."""
-    return replace(
-        found,
-        summary=tame(found.summary),
-        cause=tame(found.cause),
-        evidence=tuple(Evidence(tame(e.source), tame(e.saw)) for e in found.evidence),
-        fix=tuple(map(tame, found.fix)),
-        impact=tame(found.impact),
-    )
+    return reword_finding(found, tame)
 
 
 def tame_report(report: Report) -> Report:
     """Take it out of all that a report shows."""
+    return reword(report, tame)
+
+
+def reword_finding(found: Finding, change: Callable[[str], str]) -> Finding:
+    """Change all that a finding says."""
+    return replace(
+        found,
+        summary=change(found.summary),
+        cause=change(found.cause),
+        evidence=tuple(Evidence(change(e.source), change(e.saw)) for e in found.evidence),
+        fix=tuple(map(change, found.fix)),
+        impact=change(found.impact),
+    )
+
+
+def reword(report: Report, change: Callable[[str], str]) -> Report:
+    """Change all that a report says in words that may be the host's."""
     engine = report.engine
     return replace(
         report,
-        endpoint=Endpoint(tame(report.endpoint.url), tame(report.endpoint.source)),
-        engine=Engine(tame(engine.version), tame(engine.api), tame(engine.os), tame(engine.kernel)),
-        results=tuple(replace(r, finding=tame_finding(r.finding)) for r in report.results),
-        crashes=tuple(map(tame, report.crashes)),
+        endpoint=Endpoint(change(report.endpoint.url), change(report.endpoint.source)),
+        engine=Engine(change(engine.version), change(engine.api), change(engine.os), change(engine.kernel)),
+        results=tuple(replace(r, finding=reword_finding(r.finding, change)) for r in report.results),
+        crashes=tuple(map(change, report.crashes)),
     )
 
 
