@@ -11,7 +11,7 @@ export DOCKERDOCTOR_LAB ?= /var/tmp/dockerdoctor-lab
 VENV := $(DOCKERDOCTOR_LAB)/venv-$(shell sha256sum pyproject.toml | cut -c1-12)
 RUN := PYTHONPATH=. $(VENV)/bin/
 
-.PHONY: help demo test check fast lint docs docs-check lab prepare prepare-all matrix coverage bench
+.PHONY: help demo test check fast browser lint docs docs-check lab prepare prepare-all matrix coverage bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -52,7 +52,14 @@ docs-check: $(VENV)/ready
 	$(RUN)python docs/generate.py --check
 
 fast: $(VENV)/ready
-	$(RUN)pytest -q -m 'not lab'
+	$(RUN)pytest -q -m 'not lab and not browser'
+
+# make browser: the HTML report in a real browser
+browser: $(VENV)/ready
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium chromium-driver; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'selenium>=4.20'
+	$(RUN)pytest -q -m browser
 
 # Two machines at a time: each is a whole system, and two cores are common. A case that fails is tried once more, and said
 # to have been: whole machines share one host's time.

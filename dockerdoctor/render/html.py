@@ -53,7 +53,9 @@ def _digest(part: str) -> str:
 
 
 def _page(report: Report, options: Options) -> Iterator[str]:
-    policy = f"default-src 'none'; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}; base-uri 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_digest(STYLE)}; script-src {_digest(SCRIPT)}; base-uri 'none'"
+    )
     said = verdict(report)
     yield '<!doctype html>\n<html lang="en">\n<head>'
     yield '<meta charset="utf-8">'

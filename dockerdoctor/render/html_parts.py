@@ -24,6 +24,8 @@ code, pre, dd { font: 0.875em/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
 h1 { margin: 0; font-size: 1.75rem; }
 h2 { margin: 0 0 0.5rem; font-size: 1.15rem; }
 h3 { margin: 1rem 0 0.25rem; font-size: 1rem; }
+h3 .dim { font-weight: normal; }
+pre code { font-size: inherit; }
 p { margin: 0.35rem 0; }
 .dim, footer { color: var(--dim); font-size: 0.9rem; }
 header { padding-left: 1rem; border-left: 0.4rem solid; margin-bottom: 1.5rem; }
@@ -42,7 +44,7 @@ header.pass, .badge.pass { color: var(--pass); }
 .card.error { border-left-color: var(--error); }
 .card.warning { border-left-color: var(--warning); }
 .card.info { border-left-color: var(--info); }
-.evidence { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 0.15rem 1rem; margin: 0.75rem 0; }
+.evidence { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0.15rem 1rem; margin: 0.75rem 0; }
 .evidence dt { color: var(--dim); font-size: 0.9rem; }
 .evidence dd { margin: 0; white-space: pre-wrap; }
 .fix { list-style: none; padding: 0; margin: 0; }
@@ -60,8 +62,7 @@ button:hover { border-color: var(--dim); }
 button[aria-pressed="true"] { background: var(--text); color: var(--page); border-color: var(--text); }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 .filters { display: flex; flex-wrap: wrap; gap: 0.4rem; margin-bottom: 0.75rem; }
-details { background: var(--card); border: 1px solid var(--line); border-top-width: 0; }
-details:first-of-type { border-top-width: 1px; }
+details { background: var(--card); border: 1px solid var(--line); margin-top: -1px; }
 details[hidden] { display: none; }
 details > div { padding: 0 1rem 0.75rem 2.6rem; }
 details:target { outline: 2px solid var(--link); }
