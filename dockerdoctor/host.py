@@ -683,17 +683,24 @@ class Host:
             status = target.stat()
         except FileNotFoundError:
             return None
-        xattrs: tuple[tuple[str, bytes], ...] = ()
-        with contextlib.suppress(OSError):  # a filesystem without them
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        data = self.read_bytes(path, MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            # What was not read whole would not be put back whole.
+            raise OSError(errno.EFBIG, "too big to be kept", path)
+        try:
             xattrs = tuple((name, os.getxattr(target, name)) for name in os.listxattr(target))
-        return FileState(
-            self.read_bytes(path),
-            stat.S_IMODE(status.st_mode),
-            status.st_uid,
-            status.st_gid,
-            xattrs,
-            status.st_mtime_ns,
-        )
+        except OSError as no:
+            if no.errno != errno.ENOTSUP:
+                raise
+            xattrs = ()  # a filesystem without them
+        return FileState(data, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, xattrs, status.st_mtime_ns)
+
+    def hard_linked(self, path: str) -> bool:
+        """Whether a file has another name, which would keep the old content when this one is replaced."""
+        status = self.stat(path)
+        return bool(status and status.st_nlink > 1)
 
     def put_file(self, path: str, state: FileState) -> None:
         """Make a file be exactly this, or leave it as it was: no reader and no power cut ever sees half of it."""
@@ -754,13 +761,23 @@ class Host:
             self.path(path).rmdir()
 
     def append_line(self, path: str, line: str) -> None:
-        """Add a line to a file of root's own, for good even after a power cut."""
-        fd = os.open(self.path(path), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Add a line to a file of root's own, whole or not at all, and for good even after a power cut; raises OSError."""
+        target = self.path(path)
+        new = not target.exists()
+        fd = os.open(target, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, f"{line}\n".encode())
+            size = os.fstat(fd).st_size
+            # A line that a power cut left without its end must not become the beginning of ours.
+            cut = size and os.pread(fd, 1, size - 1) != b"\n"
+            data = f"{chr(10) * bool(cut)}{line}\n".encode()
+            if os.write(fd, data) != len(data):
+                os.ftruncate(fd, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
             os.fsync(fd)
         finally:
             os.close(fd)
+        if new:
+            self._sync_folder(target.parent)
 
     def remove_file(self, path: str) -> None:
         """Remove a file, for good even after a power cut; one that is not there is no error."""
@@ -813,6 +830,9 @@ class Host:
 
         target = self.path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("w") as file:
+        # Not "w": the number in it is that of whoever has the lock.
+        with target.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(0)
+            print(os.getpid(), file=file, flush=True)
             yield

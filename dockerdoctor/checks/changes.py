@@ -23,7 +23,8 @@ def unfinished(changes: OwnChanges) -> Finding:
     if not changes.unfinished:
         return passed("every fix that was begun has ended")
     if changes.at_work:
-        return skipped("another doctor is at work")
+        who = f"another doctor, process {changes.process}," if changes.process else "another doctor"
+        return skipped(f"{who} is in the middle of {changes.unfinished[-1]}: what is seen now may be half of a change")
     newest = changes.unfinished[-1]
     return failed(
         f"the fix {newest} was begun and has not ended",

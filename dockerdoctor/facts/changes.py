@@ -11,7 +11,7 @@ from dockerdoctor.measure import Unmeasured, probe
 JOURNAL = "/var/lib/dockerdoctor"
 LOCK = "/run/dockerdoctor.lock"
 # The last lines of a fix that has left nothing half done; fixes/journal.py writes them.
-ENDS = frozenset({"applied", "rolled-back", "undone"})
+ENDS = frozenset({"applied", "rolled-back", "undone", "left"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class OwnChanges:
 
     unfinished: tuple[str, ...] = ()
     at_work: bool = False  # another doctor holds the lock
+    process: str = ""  # its number
 
 
 @probe()
@@ -31,5 +32,10 @@ def own_changes(host: Host) -> OwnChanges:
         raise Unmeasured(f"{JOURNAL} is root's own", how="# run as root")
     begun = {name: host.text(f"{JOURNAL}/{name}/progress").split("\n") for name in sorted(host.listdir(JOURNAL))}
     # A line that a kill cut short has no end, and says nothing.
-    open_ones = tuple(name for name, lines in begun.items() if lines[:-1] and lines[-2] not in ENDS)
-    return OwnChanges(open_ones, bool(open_ones) and host.locked(LOCK))
+    open_ones = tuple(
+        name
+        for name, (*lines, _) in begun.items()
+        if any(line.startswith("begin ") for line in lines) and lines[-1] not in ENDS
+    )
+    at_work = bool(open_ones) and host.locked(LOCK)
+    return OwnChanges(open_ones, at_work, host.text(LOCK).strip() if at_work else "")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -20,9 +21,19 @@ from dockerdoctor.fixes.accepted import refusal
 from dockerdoctor.fixes.daemon_json import NotAnObject
 from dockerdoctor.fixes.dns import RETURNING, Ending, Verdict, diff_of
 from dockerdoctor.fixes.shell import NotOurs
-from dockerdoctor.fixes.steps import Run, Step
-from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, files, words
-from dockerdoctor.fixes.vocabulary import DOCKER_UNITS, is_fix_dns, understand
+from dockerdoctor.fixes.steps import DOCKER_UNITS, Run, Running, Step, restarts_dockerd
+from dockerdoctor.fixes.treatment import (
+    Refused,
+    StepFailed,
+    StillSick,
+    Stranded,
+    Treatment,
+    carry_out,
+    files,
+    starting,
+    words,
+)
+from dockerdoctor.fixes.vocabulary import is_fix_dns, understand
 from dockerdoctor.host import Host
 from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Report, Result, Severity, Status
@@ -205,7 +216,7 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
         treated,
         outcome=Outcome.PLANNED,
         diff=tuple(_diff(steps)),
-        commands=tuple(words(step) for step in steps if isinstance(step, Run)),
+        commands=tuple(_commands(steps)),
         impact=impact or ((finding.impact,) if finding.impact else ()),
         next=understood.remains,
     ), treatment
@@ -223,7 +234,9 @@ def _not_into_failure(steps: tuple[Step, ...], facts: FactsView, host: Host) -> 
     with contextlib.suppress(NotAnObject):
         if not refusal(host, installed, start.flags if start else (), was.data):
             return steps
-    return tuple(replace(step, again=()) if isinstance(step, Run) and starts_dockerd(step) else step for step in steps)
+    return tuple(
+        replace(step, again=(), back=()) if isinstance(step, Run) and starts_dockerd(step) else step for step in steps
+    )
 
 
 def _diff(steps: Iterable[Step]) -> Iterator[str]:
@@ -233,7 +246,7 @@ def _diff(steps: Iterable[Step]) -> Iterator[str]:
 
 def with_containers(steps: tuple[Step, ...], facts: FactsView) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     """Start again what a restart of the daemon stops and its restart policy leaves stopped; tell what is interrupted."""
-    if not any(restarts_dockerd(step) for step in steps):
+    if not any(isinstance(step, Run) and restarts_dockerd(step.argv) for step in steps):
         return steps, ()
     containers, info = facts.of(Containers), facts.of(EngineInfo)
     if not containers:
@@ -245,12 +258,12 @@ def with_containers(steps: tuple[Step, ...], facts: FactsView) -> tuple[tuple[St
     if info and info.live_restore:
         return steps, (f"restarts dockerd; these keep running (live-restore): {names}",)
     mine = tuple(c.name for c in reversed(running) if c.restart_policy not in RETURNING)
-    lines = [f"restarts dockerd; these stop and start again: {names}"]
+    lines = (f"restarts dockerd; these stop and start again: {names}",)
     if not mine:
-        return steps, tuple(lines)
-    start = ("docker", "start", *mine)
-    # An anonymous container that removes itself does not come back; that is told, and is no failure.
-    return (*steps, Run(start, again=start, lenient=True)), tuple(lines)
+        return steps, lines
+    # Right before: whatever comes of the restart, they are started again.
+    first = next(at for at, step in enumerate(steps) if isinstance(step, Run) and restarts_dockerd(step.argv))
+    return (*steps[:first], Running(mine), *steps[first:]), lines
 
 
 def starts_dockerd(step: Step) -> bool:
@@ -263,11 +276,9 @@ def starts_dockerd(step: Step) -> bool:
     )
 
 
-def restarts_dockerd(step: Step) -> bool:
-    """Whether a step stops the daemon for a while."""
-    if not isinstance(step, Run) or step.argv[0] != "systemctl":
-        return False
-    return step.argv[1] in {"restart", "stop", "kill"} and bool(DOCKER_UNITS & set(step.argv[2:]))
+def _commands(steps: Sequence[Step]) -> Iterator[str]:
+    yield from (words(step) for step in steps if isinstance(step, Run))
+    yield from (shlex.join(starting(step.names)) for step in steps if isinstance(step, Running))
 
 
 # -- carrying out

@@ -27,7 +27,7 @@ HEREDOC = re.compile(r"(?P<head>[^\n]*) <<'(?P<word>[A-Z]+)'\n(?P<text>(?:.*\n)*
 SINGLE_QUOTED = re.compile(r"'[^']*'")
 DOUBLE_QUOTED = re.compile(r'"[^"$`\\]*"')
 # What a shell would expand, or treat in a way that is not told here.
-EXPANDED = re.compile(r"[$`*?\[\]~{}\\()]")
+EXPANDED = re.compile(r"[$`*?\[\]~{}\\()#\n]")
 OPERATORS = "();<>|&"
 SPEAKERS = ("echo", "printf")
 
@@ -35,6 +35,8 @@ SPEAKERS = ("echo", "printf")
 def commands(line: str) -> Iterator[Simple]:
     """Give the simple commands of a line in order; raises NotOurs."""
     if heredoc := HEREDOC.fullmatch(line):
+        if f"\n{heredoc['word']}\n" in f"\n{heredoc['text']}":
+            raise NotOurs("its text ends where nobody meant it to")
         (one,) = commands(heredoc["head"])
         yield Simple(one.words, heredoc["text"])
         return
@@ -78,12 +80,16 @@ def _plain(words: list[str]) -> tuple[str, ...]:
     return tuple(words)
 
 
+ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
 def said(words: tuple[str, ...]) -> str:
-    """What echo and printf write; raises NotOurs for other programs."""
-    if words[0] == "echo" and words[1:2] != ("-e",):
+    """What echo and printf write; raises NotOurs for other programs, and where shells differ."""
+    # An option, or what some shells' echo expands.
+    if words[0] == "echo" and words[1:] and not words[1].startswith("-") and "\\" not in "".join(words):
         return " ".join(words[1:]) + "\n"
     if words[0] == "printf" and len(words) == 2 and "%" not in words[1].replace("%%", ""):
-        return re.sub(
-            r"\\(.)", lambda m: {"n": "\n", "t": "\t", "\\": "\\"}.get(m[1], m[0]), words[1].replace("%%", "%")
-        )
+        text = words[1].replace("%%", "%")
+        if set(re.findall(r"\\(.?)", text, re.DOTALL)) <= set(ESCAPES):
+            return re.sub(r"\\(.)", lambda m: ESCAPES[m[1]], text)
     raise NotOurs(f"what {words[0]} says is not known before it is run")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from dockerdoctor.host import FileState
+
+DOCKER_UNITS = frozenset({"docker", "docker.service", "docker.socket", "containerd", "containerd.service"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,13 @@ class Folder:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Containers that a restart of the daemon would leave stopped: started again at the very end, forwards and backwards."""
+
+    names: tuple[str, ...]
+
+
 HANDLE = "HANDLE"
 
 
@@ -36,9 +45,11 @@ class Back:
     argv: tuple[str, ...]
     test: tuple[str, ...] = ()
     text: str = ""  # that must stand in what the test says
+    count: int = 0  # and more often than so many times, as before
     expected: bool = True
     lenient: bool = False  # may fail: what it is about may be gone
-    # Of rules that have a handle from the kernel: those there before; HANDLE in argv is the first that the test shows besides.
+    lasting: bool = False  # what it takes back is on disk, and there after another boot too
+    # Of rules that have a handle from the kernel: those there before; HANDLE in argv is the first besides that reads as `text`.
     handles: tuple[str, ...] | None = None
 
 
@@ -52,7 +63,14 @@ class Run:
     lenient: bool = False  # may fail
 
 
-Step: TypeAlias = Put | Folder | Run
+def restarts_dockerd(argv: Sequence[str]) -> bool:
+    """Whether a command stops the daemon for a while."""
+    if tuple(argv[:2]) == ("service", "docker"):
+        return True
+    return argv[:1] == ("systemctl",) and argv[1] in {"restart", "stop", "kill"} and bool(DOCKER_UNITS & set(argv[2:]))
+
+
+Step: TypeAlias = Put | Folder | Running | Run
 
 
 def to_json(step: Step, keep: Callable[[str, FileState], str]) -> dict[str, Any]:
@@ -62,6 +80,8 @@ def to_json(step: Step, keep: Callable[[str, FileState], str]) -> dict[str, Any]
         return {"put": step.path, "before": before, "after": after}
     if isinstance(step, Folder):
         return {"folder": step.path}
+    if isinstance(step, Running):
+        return {"running": step.names}
     back = [asdict(one) for one in step.back]
     return {"run": step.argv, "back": back, "again": step.again, "lenient": step.lenient}
 
@@ -77,13 +97,17 @@ def from_json(item: Mapping[str, Any], kept: Callable[[str], tuple[str, FileStat
         return Put(item["put"], before, kept(item["after"])[1] if item["after"] else None, copy)
     if "folder" in item:
         return Folder(item["folder"])
+    if "running" in item:
+        return Running(tuple(item["running"]))
     back = tuple(
         Back(
             tuple(one["argv"]),
             tuple(one["test"]),
             one["text"],
+            one["count"],
             one["expected"],
             one["lenient"],
+            one["lasting"],
             None if one["handles"] is None else tuple(one["handles"]),
         )
         for one in item["back"]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
+from dockerdoctor.facts.changes import JOURNAL as FOLDER
 from dockerdoctor.facts.changes import LOCK
 from dockerdoctor.facts.ping import ping_unix
-from dockerdoctor.fixes.journal import Ended, Entry, Journal, boot_id, open_entry
-from dockerdoctor.fixes.steps import HANDLE, Back, Folder, Put, Run, Step
-from dockerdoctor.host import FileState, Host
+from dockerdoctor.fixes.journal import Ended, Entry, Journal, boot_id, entries, entry_of, open_entry, unfinished
+from dockerdoctor.fixes.steps import HANDLE, Back, Folder, Put, Run, Running, Step, restarts_dockerd
+from dockerdoctor.host import TIMED_OUT, FileState, Host
 
 # nft(8): at the end of a rule's line.
-HANDLE_OF = re.compile(r"^\t\t.* # handle (\d+)$", re.MULTILINE)
+RULE = re.compile(r"^\t\t(.*) # handle (\d+)$", re.MULTILINE)
+# The kernel sorts what is in braces, and takes them off a single one.
+RULE_WORDS = re.compile(r'[^\s{},"]+')
+# A test that ends so has told nothing: it was killed, could not be run or is missing, or did not get iptables' lock.
+UNTOLD = frozenset({TIMED_OUT, 126, 127, 4})
 
 Observe = Callable[[str], None]
 LAST_WORDS = 300  # characters of what a command that failed has said
@@ -69,27 +74,32 @@ def carry_out(
 
     Returns the journal of it. Raises Refused (nothing was touched), Stranded, or, after putting back, whatever went wrong.
     """
+    tell = _quietly(observe)
     with ExitStack() as held, ExitStack() as undo:
-        try:
-            held.enter_context(host.lock(LOCK))
-        except BlockingIOError:
-            raise Refused("another doctor is changing this host", "# wait until it has ended") from None
+        _alone(held, host)
         for path, states in files(treatment.steps).items():
-            # Nobody may have changed it since the plan was made and shown.
-            if not _is(host.file_state(path), states[0]):
+            # Nobody may have changed it since the plan was made and shown, nor its owner or mode.
+            if _now(path, host) != states[0]:
                 raise Refused(f"{path} was changed by somebody else in the meantime", "# run doctor fix again")
+            if host.hard_linked(path):
+                raise Refused(f"{path} has another name (a hard link), and would be cut off from it")
         try:
+            if halves := [entry.id for entry in unfinished(host) if entry.meets(treatment.steps)]:
+                raise Refused(
+                    f"{halves[0]} was begun and has not ended, and is about the same", f"doctor undo {halves[0]}"
+                )
             journal = open_entry(host, treatment.check, treatment.summary, treatment.steps)
         except OSError as no:
             raise Refused(f"nothing is changed without a journal of it: {no}") from no
         progress = _Progress(journal.steps)
-        undo.callback(_roll_back, progress, host, journal, observe)
+        undo.callback(_roll_back, progress, host, journal, tell)
         for number, step in enumerate(treatment.steps):
             journal.begin(number)
             progress.begun = number + 1
-            observe(words(step))
+            tell(words(step))
             _take(step, host)
             journal.done(number)
+        _start(running(treatment.steps), host, tell)
         if treatment.socket:
             _await_engine(host, treatment.socket)
         verify()
@@ -104,20 +114,77 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
 
     Raises Stranded when it could not be taken back whole.
     """
+    tell = _quietly(observe)
     with ExitStack() as held:
-        try:
-            held.enter_context(host.lock(LOCK))
-        except BlockingIOError:
-            raise Refused("another doctor is changing this host", "# wait until it has ended") from None
+        _alone(held, host)
+        _still(entry, host)
+        if entry.problem:
+            # And not an older one in its place: nobody knows what this one has done.
+            raise Refused(
+                f"the journal's {entry.id} cannot be read: {entry.problem}",
+                f"# see {FOLDER}/{entry.id}; if all is to stay as it is now:",
+                f"doctor undo {entry.id} --leave",
+            )
         steps = entry.steps[: entry.begun]
+        later = [one for one in entries(host) if one.id > entry.id and one.stands and one.meets(steps)]
+        if later:
+            raise Refused(
+                f"{later[-1].id} came later and is about the same: it must be taken back first",
+                *(f"doctor undo {one.id}" for one in (*reversed(later), entry)),
+            )
         for path, states in files(steps).items():
-            if not _is(host.file_state(path), *states):
+            if not _is(_now(path, host), *states):
                 raise Refused(
-                    f"{path} was changed by somebody else since", f"# see {path}, and the journal's {entry.id}"
+                    f"{path} was changed by somebody else since",
+                    f"# see {path}, and the journal's {entry.id}; if all is to stay as it is now:",
+                    f"doctor undo {entry.id} --leave",
                 )
         journal = Journal(host, entry.id, entry.steps)
-        _put_back(steps, host, journal, observe, same_boot=entry.boot == boot_id(host))
-        journal.end(Ended.UNDONE if entry.ended else Ended.ROLLED_BACK)
+        # What runs now is what the services' restart must not stop for good; after a kill, what ran before it does.
+        names = running(steps) if entry.ended is not Ended.APPLIED else _running_now(host) if _interrupts(steps) else ()
+        try:
+            journal.undoing()
+        except OSError as no:
+            raise Refused(f"nothing is changed without a journal of it: {no}") from no
+        _put_back(steps, host, journal, tell, names, same_boot=entry.boot == boot_id(host))
+        with suppress(OSError):  # all is as it was; it stays open in the journal, and undoing it again does no harm
+            journal.end(Ended.UNDONE if entry.applied else Ended.ROLLED_BACK)
+
+
+def leave(entry: Entry, host: Host) -> None:
+    """Take nothing back, now or ever: all is right as it is. Raises Refused and OSError."""
+    with ExitStack() as held:
+        _alone(held, host)
+        _still(entry, host)
+        Journal(host, entry.id, entry.steps).end(Ended.LEFT)
+
+
+def _alone(held: ExitStack, host: Host) -> None:
+    """Keep other doctors away; raises Refused."""
+    try:
+        held.enter_context(host.lock(LOCK))
+    except BlockingIOError:
+        who = f" (process {number})" if (number := host.text(LOCK).strip()) else ""
+        raise Refused(f"another doctor{who} is changing this host", "# wait until it has ended") from None
+    except OSError as no:
+        raise Refused(f"no other doctor could be kept away: {no}") from no
+
+
+def _still(entry: Entry, host: Host) -> None:
+    """Make sure that nobody has taken it back since it was looked up; raises Refused."""
+    now = entry_of(host, entry.id)
+    if (now.begun, now.ended) != (entry.begun, entry.ended):
+        raise Refused(f"another doctor has gone on with {entry.id} since", "doctor history")
+
+
+def _quietly(observe: Observe) -> Observe:
+    """Whoever was told may be gone, terminal and all: that must keep nothing from being done, or put back."""
+
+    def tell(words: str) -> None:
+        with suppress(OSError):
+            observe(words)
+
+    return tell
 
 
 # -- forwards
@@ -127,6 +194,16 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
 class _Progress:
     steps: Sequence[Step]
     begun: int = 0
+
+
+def _now(path: str, host: Host) -> FileState | None:
+    """Read a file where it was and nowhere else; raises Refused."""
+    try:
+        if host.real_path(path) != path:
+            raise Refused(f"{path} is a link now, or lies in one")
+        return host.file_state(path)
+    except OSError as no:
+        raise Refused(f"{path}: {no.strerror}") from no
 
 
 def _is(now: FileState | None, *states: FileState | None) -> bool:
@@ -139,7 +216,7 @@ def _take(step: Step, host: Host) -> None:
         _place(step.path, step.after, host)
     elif isinstance(step, Folder):
         host.make_folder(step.path)
-    else:
+    elif isinstance(step, Run):
         _run(step.argv, host, lenient=step.lenient)
 
 
@@ -161,6 +238,32 @@ def _run(argv: Sequence[str], host: Host, *, lenient: bool = False) -> None:
     raise StepFailed("\n".join(filter(None, (f"{shlex.join(argv)} failed with status {done.code}", *said))))
 
 
+def running(steps: Sequence[Step]) -> tuple[str, ...]:
+    """Name the containers that shall run in the end."""
+    return tuple(name for step in steps if isinstance(step, Running) for name in step.names)
+
+
+def _interrupts(steps: Sequence[Step]) -> bool:
+    return any(restarts_dockerd(argv) for argv in _again(steps))
+
+
+def _running_now(host: Host) -> tuple[str, ...]:
+    """Name those that do; none where the engine does not say."""
+    return tuple(reversed(host.run("docker", "ps", "--format", "{{.Names}}", timeout=10).out.split()))
+
+
+def _start(names: Sequence[str], host: Host, tell: Observe) -> None:
+    """Start containers; one that runs stays as it is, and one that removes itself does not come back."""
+    if names:
+        tell(shlex.join(starting(names)))
+        host.run(*starting(names), timeout=COMMAND_TIMEOUT)
+
+
+def starting(names: Sequence[str]) -> tuple[str, ...]:
+    """Give the command that starts them."""
+    return ("docker", "start", *names)
+
+
 def _await_engine(host: Host, socket: str) -> None:
     """Wait until dockerd answers, as it does shortly after the service manager calls it ready."""
     end = host.clock() + PING_DEADLINE
@@ -173,14 +276,26 @@ def _await_engine(host: Host, socket: str) -> None:
 # -- backwards
 
 
-def _roll_back(progress: _Progress, host: Host, journal: Journal, observe: Observe) -> None:
-    observe("putting everything back")
-    _put_back(progress.steps[: progress.begun], host, journal, observe, same_boot=True)
-    journal.end(Ended.ROLLED_BACK)
+def _roll_back(progress: _Progress, host: Host, journal: Journal, tell: Observe) -> None:
+    steps = progress.steps[: progress.begun]
+    with host.uninterrupted():
+        tell("putting everything back")
+        # A journal that cannot be written any more keeps nothing from being put back: it says still that this has no end.
+        with suppress(OSError):
+            journal.undoing()
+        _put_back(steps, host, journal, tell, running(steps), same_boot=True)
+        with suppress(OSError):
+            journal.end(Ended.ROLLED_BACK)
 
 
-def _put_back(steps: Sequence[Step], host: Host, journal: Journal, observe: Observe, *, same_boot: bool) -> None:
-    """Files first and last steps first; then what must notice that they are as they were: services, in their order."""
+def _put_back(
+    steps: Sequence[Step], host: Host, journal: Journal, tell: Observe, names: Sequence[str], *, same_boot: bool
+) -> None:
+    """
+    Files first and last steps first; then what must notice that they are as they were: services, in their order.
+
+    After another boot, what the kernel was told is gone, and so is what ran.
+    """
     known = files(steps)
     with host.uninterrupted():
         try:
@@ -189,14 +304,19 @@ def _put_back(steps: Sequence[Step], host: Host, journal: Journal, observe: Obse
                     _restore(step.path, known[step.path], host)
                 elif isinstance(step, Folder):
                     host.remove_folder(step.path)
-                elif same_boot:
+                elif isinstance(step, Run):
                     for back in step.back:
-                        _take_back(back, host)
-            for argv, lenient in _again(steps).items() if same_boot else ():
-                observe(shlex.join(argv))
-                _run(argv, host, lenient=lenient)
+                        if same_boot or back.lasting:
+                            _take_back(back, host)
+            for argv, lenient in _again(steps).items():
+                # What was not started since is left alone.
+                now = argv if same_boot or argv[1:2] != ("restart",) else (argv[0], "try-restart", *argv[2:])
+                tell(shlex.join(now))
+                _run(now, host, lenient=lenient)
+            _start(names, host, tell)
         except (OSError, StepFailed, Refused) as no:
-            journal.end(Ended.STRANDED)
+            with suppress(OSError):
+                journal.end(Ended.STRANDED)
             raise Stranded(str(no), tuple(by_hand(steps))) from no
 
 
@@ -208,25 +328,37 @@ def _again(steps: Sequence[Step]) -> dict[tuple[str, ...], bool]:
 def _restore(path: str, states: Sequence[FileState | None], host: Host) -> None:
     """Make it what it was first, from any state that it was given; it may be that already."""
     host.sweep_unfinished(path)
-    now = host.file_state(path)
+    now = _now(path, host)
     if not _is(now, *states):
         raise Refused(f"{path} was changed by somebody else in the meantime")
-    if not _is(now, states[0]):
+    # All of it: the bytes may be the same where owner or mode were what was changed.
+    if now != states[0]:
         _place(path, states[0], host)
 
 
 def _take_back(back: Back, host: Host) -> None:
+    argv = back.argv
     if back.test:
         done = host.run(*back.test, timeout=10)
-        if (done.ok and back.text in done.out) is not back.expected:
-            return
+        if done.code in UNTOLD:
+            raise StepFailed(f"{shlex.join(back.test)} told nothing: {done.err.strip()}")
         if back.handles is not None:
-            ours = sorted(set(HANDLE_OF.findall(done.out)) - set(back.handles), key=int)
-            if ours:
-                # Handles grow: what others have added since comes later.
-                _run([ours[0] if word == HANDLE else word for word in back.argv], host, lenient=back.lenient)
+            ours = [
+                handle
+                for rule, handle in RULE.findall(done.out)
+                if handle not in back.handles and _rule_words(rule) == _rule_words(back.text)
+            ]
+            if not ours:
+                return
+            # Handles grow: what others have added since comes later.
+            argv = tuple(min(ours, key=int) if word == HANDLE else word for word in argv)
+        elif (done.ok and done.out.count(back.text) > back.count) is not back.expected:
             return
-    _run(back.argv, host, lenient=back.lenient)
+    _run(argv, host, lenient=back.lenient)
+
+
+def _rule_words(rule: str) -> list[str]:
+    return sorted(RULE_WORDS.findall(rule))
 
 
 def files(steps: Sequence[Step]) -> dict[str, list[FileState | None]]:
@@ -249,10 +381,14 @@ def by_hand(steps: Sequence[Step]) -> Iterator[str]:
         elif isinstance(one, Run):
             yield from (shlex.join(back.argv) for back in one.back)
     yield from (shlex.join(argv) for argv in _again(steps))
+    if names := running(steps):
+        yield shlex.join(starting(names))
 
 
 def words(step: Step) -> str:
     """Name a step in a line."""
     if isinstance(step, Put):
         return f"{'writing' if step.after else 'removing'} {step.path}"
-    return f"making {step.path}" if isinstance(step, Folder) else shlex.join(step.argv)
+    if isinstance(step, Folder):
+        return f"making {step.path}"
+    return shlex.join(step.argv) if isinstance(step, Run) else f"noting what runs: {', '.join(step.names)}"

@@ -10,9 +10,6 @@ from dockerdoctor.fixes.journal import Ended, Entry, entries, unfinished
 from dockerdoctor.fixes.treatment import Refused
 from dockerdoctor.host import Host
 
-# What can be taken back: it is there.
-STANDING = (None, Ended.APPLIED, Ended.STRANDED)
-
 
 @dataclass(frozen=True, slots=True)
 class NothingToUndo:
@@ -29,21 +26,27 @@ def history(host: Host) -> tuple[Entry, ...]:
 def to_undo(host: Host, entry_id: str = "") -> Entry | NothingToUndo:
     """Choose: the one named; else one that was cut short; else the newest that stands. Raises PermissionError."""
     known = history(host)
-    if entry_id:
-        named = next((entry for entry in known if entry.id == entry_id), None)
-        if not named:
-            return NothingToUndo(f"the journal has no {entry_id}")
-        if named.problem:
-            return NothingToUndo(f"the journal's {entry_id} cannot be read: {named.problem}")
-        if named.ended not in STANDING:
-            return NothingToUndo(f"{entry_id} was taken back already")
-        return named
-    standing = [*unfinished(host), *(entry for entry in known if entry.ended in STANDING and not entry.problem)]
-    return standing[0] if standing else NothingToUndo("nothing that the doctor did stands")
+    if not entry_id:
+        entry = next(iter(unfinished(host)), next((entry for entry in known if entry.stands), None))
+        if not entry:
+            return NothingToUndo("nothing that the doctor did stands")
+    elif not (entry := next((entry for entry in known if entry.id == entry_id), None)):
+        return NothingToUndo(f"the journal has no {entry_id}")
+    if not entry.stands:
+        ended = "was left as it is" if entry.ended is Ended.LEFT else "was taken back already"
+        return NothingToUndo(f"{entry_id} {ended}")
+    return entry
 
 
 def undo(host: Host, entry: Entry, observe: Callable[[str], None] = lambda _: None) -> None:
     """Take it back; raises Refused (nothing was touched) and Stranded."""
     if not host.is_root:
-        raise Refused("only root may do this", f"doctor undo {entry.id}")
+        raise Refused("only root may do this", f"sudo doctor undo {entry.id}")
     treatment.undo(entry, host, observe)
+
+
+def leave(host: Host, entry: Entry) -> None:
+    """Take nothing back, and say no more of it; raises Refused."""
+    if not host.is_root:
+        raise Refused("only root may do this", f"sudo doctor undo {entry.id} --leave")
+    treatment.leave(entry, host)

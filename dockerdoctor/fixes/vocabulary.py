@@ -8,12 +8,13 @@ the doctor, so that the change can be shown before, and no moment exists at whic
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dockerdoctor.fixes.shell import NotOurs, Simple, commands, said
-from dockerdoctor.fixes.steps import HANDLE, Back, Folder, Put, Run, Step
+from dockerdoctor.fixes.steps import DOCKER_UNITS, HANDLE, Back, Folder, Put, Run, Step
 from dockerdoctor.host import FileState, Host
 
 # Of the person's own session: no other process can do it for them.
@@ -22,7 +23,10 @@ SESSION = frozenset({"unset", "export", "newgrp", "cd", "source", "exec", "sudo"
 MASK = "***"
 # Not files, though they look like it.
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
-DOCKER_UNITS = frozenset({"docker", "docker.service", "docker.socket", "containerd", "containerd.service"})
+# Gone after another boot, though they look like files too.
+PASSING_FOLDERS = ("/run/", "/tmp/")  # noqa: S108 - only compared with
+# Docker mounts these into a container, which would keep the old one.
+MOUNTED = re.compile(r"/containers/[0-9a-f]{64}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Desk:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.planned: dict[str, FileState | None] = {}
+        self.chains: dict[tuple[str, ...], list[str]] = {}
+        self.anchors: set[tuple[tuple[str, ...], str]] = set()  # rules behind which others are put back
 
     def path(self, path: str) -> str:
         """Where a file really lies: links are followed and kept; raises NotOurs."""
@@ -50,6 +56,8 @@ class Desk:
             raise NotOurs(f"{path}: {no.strerror}") from no
         if f"{real}/".startswith(KERNEL_FOLDERS):
             raise NotOurs(f"{real} is no file")
+        if MOUNTED.search(real):
+            raise NotOurs(f"{real} is mounted into a container, which would not see another in its place")
         return real
 
     def itself(self, path: str) -> str:
@@ -65,6 +73,8 @@ class Desk:
                 self.planned[path] = self.host.file_state(path)
             except OSError as no:
                 raise NotOurs(f"{path}: {no.strerror}") from no
+            if self.host.hard_linked(path):
+                raise NotOurs(f"{path} has another name (a hard link), and would be cut off from it")
         return self.planned[path]
 
     def put(self, path: str, after: FileState | None) -> Put:
@@ -78,6 +88,12 @@ class Desk:
         before = self.state(real := self.path(path))
         after = replace(before, data=text.encode(), mtime_ns=0) if before else FileState(text.encode())
         return self.put(real, replace(after, mode=mode) if mode is not None else after)
+
+    def chain(self, *listing: str) -> list[str]:
+        """Give the lines of a chain as they will be by now; who plans a change of it makes it here too. Raises NotOurs."""
+        if listing not in self.chains:
+            self.chains[listing] = self.run(*listing).splitlines()
+        return self.chains[listing]
 
     def run(self, *argv: str) -> str:
         """Ask the host something; raises NotOurs if it does not say."""
@@ -200,8 +216,10 @@ def _mkdir(one: Simple, desk: Desk) -> Iterator[Step]:
 
 def _rmdir(one: Simple, desk: Desk) -> Iterator[Step]:
     for name in one.words[1:]:
-        mode = f"{_status(name, desk).st_mode & 0o7777:o}"
-        yield Run(("rmdir", name), (Back(("mkdir", "-m", mode, name), ("test", "-e", name), expected=False),))
+        status = _status(real := desk.itself(name), desk)
+        owner = ("-o", str(status.st_uid), "-g", str(status.st_gid))
+        made = ("install", "-d", "-m", f"{status.st_mode & 0o7777:o}", *owner, real)
+        yield Run(("rmdir", real), (Back(made, ("test", "-e", real), expected=False, lasting=_lasts(real)),))
 
 
 def _sed(one: Simple, desk: Desk) -> Iterator[Step]:
@@ -221,6 +239,9 @@ def _sed(one: Simple, desk: Desk) -> Iterator[Step]:
     done = desk.host.run("sed", "--sandbox", *flags, script, timeout=10, stdin=text)
     if not done.ok:
         raise NotOurs(done.err.strip())
+    # In the C locale it counts bytes, and may have cut a letter in two.
+    if done.out.count("\ufffd") != text.count("\ufffd"):
+        raise NotOurs(f"{name} has letters that this would cut")
     yield desk.write(name, done.out)
 
 
@@ -261,20 +282,32 @@ def _options(words: Sequence[str], valued: str) -> tuple[dict[str, str], list[st
 
 
 def _chmod(one: Simple, desk: Desk) -> Iterator[Step]:
-    _, path = _two(one)
-    yield Run(one.words, (Back(("chmod", f"{_status(path, desk).st_mode & 0o7777:o}", path)),))
+    path = _two(one, desk)
+    yield Run((*one.words[:2], path), (_mode_back(path, desk),))
 
 
 def _chown(one: Simple, desk: Desk) -> Iterator[Step]:
-    _, path = _two(one)
+    path = _two(one, desk)
     status = _status(path, desk)
-    yield Run(one.words, (Back(("chown", f"{status.st_uid}:{status.st_gid}", path)),))
+    back = Back(("chown", f"{status.st_uid}:{status.st_gid}", path), ("test", "-e", path), lasting=_lasts(path))
+    # A new owner takes the set-user-ID bit away (chown(2)).
+    yield Run((*one.words[:2], path), (back, _mode_back(path, desk)))
 
 
-def _two(one: Simple) -> tuple[str, str]:
+def _mode_back(path: str, desk: Desk) -> Back:
+    mode = f"{_status(path, desk).st_mode & 0o7777:o}"
+    return Back(("chmod", mode, path), ("test", "-e", path), lasting=_lasts(path))
+
+
+def _two(one: Simple, desk: Desk) -> str:
+    """Give the file that a mode or an owner is for: links are followed, as the programs do."""
     if len(one.words) != 3 or one.words[1].startswith("-"):
         raise NotOurs("what lies below is not kept")
-    return one.words[1], one.words[2]
+    return desk.path(one.words[2])
+
+
+def _lasts(path: str) -> bool:
+    return not path.startswith(PASSING_FOLDERS)
 
 
 def _status(path: str, desk: Desk):  # type: ignore[no-untyped-def]  # noqa: ANN202 - os.stat_result, and os is not for here
@@ -291,6 +324,8 @@ def _systemctl(one: Simple, desk: Desk) -> Iterator[Step]:
     verb, units = one.words[1], [word for word in one.words[2:] if not word.startswith("-")]
     if verb == "daemon-reload":
         yield Run(one.words, again=one.words)
+    elif not units:
+        raise NotOurs("it is not told for which unit")
     elif verb == "reset-failed":
         # Again before the last restart, too: a start that failed counts against the start limit.
         yield Run(one.words, again=one.words, lenient=True)
@@ -299,16 +334,21 @@ def _systemctl(one: Simple, desk: Desk) -> Iterator[Step]:
     elif verb in {"restart", "start"}:
         idle = tuple(unit for unit in units if not _active(unit, desk))
         busy = tuple(unit for unit in units if unit not in idle)
-        again = ("systemctl", "restart", *busy) if busy else ("systemctl", "stop", *idle)
-        yield Run(one.words, again=again)
+        back = (Back(("systemctl", "stop", *idle)),) if idle else ()
+        yield Run(one.words, back, again=("systemctl", "restart", *busy) if busy else ())
     elif verb == "stop":
         running = tuple(unit for unit in units if _active(unit, desk))
         yield Run(one.words, (Back(("systemctl", "start", *running)),) if running else ())
     elif verb == "unmask":
-        yield Run(one.words, (Back(("systemctl", "mask", *units)),))
+        masked = {where: tuple(u for u in units if _masked(u, where, desk)) for where in ("etc", "run")}
+        backs = [(("--runtime",) if where == "run" else (), units) for where, units in masked.items() if units]
+        yield Run(
+            one.words,
+            tuple(Back(("systemctl", "mask", *how, *units), lasting=not how) for how, units in backs),
+        )
     elif verb == "enable":
-        off = tuple(unit for unit in units if not desk.host.run("systemctl", "is-enabled", "--quiet", unit).ok)
-        back = [Back(("systemctl", "disable", *off))] if off else []
+        off = tuple(unit for unit in units if _disabled(unit, desk))
+        back = (Back(("systemctl", "disable", *off), lasting=True),) if off else ()
         idle = tuple(unit for unit in units if "--now" in one.words and not _active(unit, desk))
         yield Run(one.words, (*back, *((Back(("systemctl", "stop", *idle)),) if idle else ())))
     elif verb == "kill" and set(units) <= DOCKER_UNITS:
@@ -317,11 +357,29 @@ def _systemctl(one: Simple, desk: Desk) -> Iterator[Step]:
         raise NotOurs(f"systemctl {verb} is not among what the doctor can take back")
 
 
+def _masked(unit: str, where: str, desk: Desk) -> bool:
+    """Whether a link to nothing masks a unit; one that is masked by an empty file cannot be masked again so."""
+    name = unit if "." in unit else f"{unit}.service"
+    return desk.host.readlink(f"/{where}/systemd/system/{name}") == "/dev/null"
+
+
+def _disabled(unit: str, desk: Desk) -> bool:
+    """Whether to disable a unit makes it as it was; raises NotOurs where that would take a link away that was there."""
+    done = desk.host.run("systemctl", "is-enabled", unit)
+    if done.ok:
+        return False
+    if done.out.strip() != "disabled":
+        raise NotOurs(f"{unit} is {done.out.strip() or 'not known'}")
+    return True
+
+
 def _active(unit: str, desk: Desk) -> bool:
     return desk.host.run("systemctl", "is-active", "--quiet", unit).ok
 
 
 def _update_ca_certificates(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    if one.words[1:]:
+        raise NotOurs("its options are not known here")
     # It makes the bundle of what lies in its folders: again, once these are as they were.
     yield Run(one.words, again=one.words)
 
@@ -339,7 +397,9 @@ def _sysctl(one: Simple, desk: Desk) -> Iterator[Step]:
     if one.words[1:2] != ("-w",) or len(one.words) != 3:
         raise NotOurs("only sysctl -w NAME=VALUE is known here")
     name = one.words[2].partition("=")[0]
-    yield Run(one.words, (Back(("sysctl", "-w", f"{name}={desk.run('sysctl', '-n', name).strip()}")),))
+    ask = ("sysctl", "-n", name)
+    # Those of a bridge go with it.
+    yield Run(one.words, (Back(("sysctl", "-w", f"{name}={desk.run(*ask).strip()}"), ask),))
 
 
 def _iptables(one: Simple, desk: Desk) -> Iterator[Step]:
@@ -349,25 +409,44 @@ def _iptables(one: Simple, desk: Desk) -> Iterator[Step]:
         del words[words.index("-t") : words.index("-t") + 2]
     act, chain, *spec = words
     base = (program, "-t", table)
-    listed = [shlex.split(line) for line in desk.run(*base, "-S", chain).splitlines()]
+    listing = (*base, "-S", chain)
+    lines = desk.chain(*listing)
     if act == "-P":
-        policy = next((line[2] for line in listed if line[:1] == ["-P"]), "")
+        policy = next((line.split()[2] for line in lines if line.startswith("-P ")), "")
         if not policy:
             raise NotOurs(f"{chain} has no policy")
         yield Run(one.words, (Back((*base, "-P", chain, policy)),))
         return
+    first = next((at for at, line in enumerate(lines) if line.startswith("-A ")), len(lines))
+    rules = [shlex.split(line)[2:] for line in lines[first:]]
     if act in {"-I", "-A"}:
-        rule = spec[1:] if spec[:1] and spec[0].isdecimal() else spec
-        test = (*base, "-C", chain, *rule)
-        yield Run(one.words, (Back((*base, "-D", chain, *rule), test),))
+        place = int(spec.pop(0)) if spec[:1] and spec[0].isdecimal() else 1 if act == "-I" else len(rules) + 1
+        test: tuple[tuple[str, ...], str, int] = ((*base, "-C", chain, *spec), "", 0)
+        if spec in rules:
+            # The first such rule is the one that is deleted: that must be this one.
+            if place > rules.index(spec) + 1:
+                raise NotOurs(f"{chain} has such a rule before it")
+            test = (listing, f"{lines[first + rules.index(spec)]}\n", rules.count(spec))
+        elif desk.host.run(*test[0], timeout=10).ok:
+            raise NotOurs(f"{chain} has such a rule, in other words")
+        lines.insert(first + place - 1, shlex.join(("-A", chain, *spec)))
+        yield Run(one.words, (Back((*base, "-D", chain, *spec), *test),))
     elif act == "-D":
-        rules = [line[2:] for line in listed if line[:1] == ["-A"]]
         if spec not in rules:
             raise NotOurs(f"{chain} has no such rule")
-        put = (*base, "-I", chain, str(rules.index(spec) + 1), *spec)
-        yield Run(one.words, (Back(put, (*base, "-C", chain, *spec), expected=False),))
+        at = rules.index(spec)
+        put = (*base, "-I", chain, str(at + 1), *spec)
+        test = ((*base, "-C", chain, *spec), "", 0)
+        if rules.count(spec) > 1:
+            test = (listing, f"{lines[first + at]}\n", rules.count(spec) - 1)
+        del lines[first + at]
+        yield Run(one.words, (Back(put, *test, expected=False),))
     else:
         raise NotOurs(f"{program} {act} is not among what the doctor can take back")
+
+
+# What nft shows of rules that iptables made, and cannot read itself.
+FOREIGN = re.compile(r"\bxt (match|target)\b|#")
 
 
 def _nft(one: Simple, desk: Desk) -> Iterator[Step]:
@@ -377,22 +456,32 @@ def _nft(one: Simple, desk: Desk) -> Iterator[Step]:
     if kind != "rule" or act not in {"delete", "insert", "add"} or len(words) < 5:
         raise NotOurs("of nft only single rules can be taken back")
     listing = ("nft", "--stateless", "--handle", "list", "chain", *where)
-    lines = [
-        line.strip() for line in desk.run(*listing).splitlines() if line.startswith("\t\t") and " # handle " in line
-    ]
-    rules = [line.rpartition(" # handle ")[::2] for line in lines]
+    lines = desk.chain(*listing)
+    rules = [line.rpartition(" # handle ")[::2] for line in lines if line.startswith("\t\t") and " # handle " in line]
     handles = tuple(handle for _, handle in rules)
     if act != "delete":
-        back = Back(("nft", "delete", "rule", *where, "handle", HANDLE), listing, handles=handles)
+        if words[3] in {"position", "index", "handle"}:
+            raise NotOurs("of nft only rules at the beginning or the end of a chain can be taken back")
+        text = " ".join(words[3:])
+        back = Back(("nft", "delete", "rule", *where, "handle", HANDLE), listing, text, handles=handles)
         yield Run(one.words, (back,))
         return
     if words[3] != "handle" or words[4] not in handles:
         raise NotOurs(f"{' '.join(where)} has no such rule")
     place = handles.index(words[4])
-    rule = rules[place][0]
+    shown = rules[place][0]
+    rule = shown.strip()
+    if rule.count("{") != rule.count("}") or FOREIGN.search(rule) or [r for r, _ in rules].count(shown) > 1:
+        raise NotOurs(f"{' '.join(where)} shows the rule in a way that it cannot be put back from")
+    del lines[lines.index(f"{shown} # handle {words[4]}")]
+    # The one before may be deleted, too: then it has another handle when it is back.
+    if (listing, words[4]) in desk.anchors:
+        raise NotOurs("another rule is to be put back behind it")
+    if place:
+        desk.anchors.add((listing, handles[place - 1]))
     before = ("add", "rule", *where, "position", handles[place - 1]) if place else ("insert", "rule", *where)
     test = ("nft", "--stateless", "list", "chain", *where)
-    yield Run(one.words, (Back(("nft", *before, rule), test, rule, expected=False),))
+    yield Run(one.words, (Back(("nft", *before, rule), test, f"{shown}\n", expected=False),))
 
 
 def _ip(one: Simple, desk: Desk) -> Iterator[Step]:
@@ -403,7 +492,10 @@ def _ip(one: Simple, desk: Desk) -> Iterator[Step]:
         )
         yield Run(one.words, () if up else (Back(("ip", "link", "set", "dev", words[3], "down"), lenient=True),))
     elif words[:3] == ["ip", "address", "add"]:
-        yield Run(one.words, (Back(("ip", "address", "del", words[3], "dev", words[-1]), lenient=True),))
+        address, device = words[3], one.words[one.words.index("dev") + 1]
+        if f" {address} " in desk.run("ip", "-o", "address", "show", "dev", device):
+            raise NotOurs(f"{device} has {address} already")
+        yield Run(one.words, (Back(("ip", "address", "del", address, "dev", device), lenient=True),))
     else:
         raise NotOurs("of ip only links that come up and addresses that are added can be taken back")
 
@@ -427,8 +519,12 @@ def _prlimit(one: Simple, desk: Desk) -> Iterator[Step]:
         raise NotOurs("only --pid PID --nofile=LIMITS is known here")
     pid = one.words[2]
     now = desk.run("prlimit", "--pid", pid, "--nofile", "--output", "SOFT,HARD", "--noheadings", "--raw").split()
-    # The process may have ended by then, and its limits with it.
-    yield Run(one.words, (Back(("prlimit", "--pid", pid, f"--nofile={':'.join(now)}"), lenient=True),))
+    began = desk.host.process_stat(int(pid))[19]
+    # The process may have ended by then, and its limits with it; and its number may be another's, which began later.
+    test = ("cat", f"/proc/{pid}/stat")
+    yield Run(
+        one.words, (Back(("prlimit", "--pid", pid, f"--nofile={':'.join(now)}"), test, f" {began} ", lenient=True),)
+    )
 
 
 def _mount(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
@@ -438,6 +534,8 @@ def _mount(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
 
 
 def _conntrack(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    if one.words[1:2] != ("-D",):
+        raise NotOurs("only the deletion of single entries is known here")
     # The kernel makes such an entry anew with the next packet; none to delete is no failure.
     yield Run(one.words, lenient=True)
 
@@ -445,14 +543,22 @@ def _conntrack(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
 # -- users
 
 
-def _groupadd(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
-    yield Run(one.words, (Back(("groupdel", one.words[-1])),))
+def _groupadd(one: Simple, desk: Desk) -> Iterator[Step]:
+    name = one.words[-1]
+    if desk.host.group_id(name) is not None:
+        raise NotOurs(f"there is a group {name} already")
+    yield Run(one.words, (Back(("groupdel", name), ("getent", "group", name), lasting=True),))
 
 
-def _usermod(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+def _usermod(one: Simple, desk: Desk) -> Iterator[Step]:
     if one.words[1] != "-aG" or len(one.words) != 4:
         raise NotOurs("only membership of a group is known here")
-    yield Run(one.words, (Back(("gpasswd", "-d", one.words[3], one.words[2])),))
+    group, user = one.words[2:]
+    number = desk.host.group_id(group)
+    if number is not None and user in desk.host.group_members(number):
+        raise NotOurs(f"{user} is a member of {group} already")
+    # Who is no member any more, or not yet, cannot be taken out.
+    yield Run(one.words, (Back(("gpasswd", "-d", user, group), lenient=True, lasting=True),))
 
 
 # -- containers and networks
@@ -461,23 +567,41 @@ def _usermod(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
 def _docker(one: Simple, desk: Desk) -> Iterator[Step]:
     words = one.words[1:]
     last = words[-1]
+    if words[0] in {"restart", "start", "stop"} and any(word.startswith("-") for word in words[1:]):
+        raise NotOurs("its options are not known here")
     if words[0] == "restart":
         yield Run(one.words)
     elif words[0] == "start":
-        yield Run(one.words, (Back(("docker", "stop", *words[1:]), lenient=True),))
+        idle = tuple(name for name in words[1:] if desk.host.run(*_state(name), timeout=10).out.strip() != "true")
+        yield Run(one.words, (Back(("docker", "stop", *idle), lenient=True),) if idle else ())
     elif words[0] == "stop":
-        yield Run(one.words, (Back(("docker", "start", *words[1:]), lenient=True),))
+        busy = tuple(name for name in words[1:] if desk.run(*_state(name)).strip() == "true")
+        yield Run(one.words, (Back(("docker", "start", *busy), lenient=True),) if busy else ())
     elif words[:2] == ("network", "create"):
-        yield Run(one.words, (Back(("docker", "network", "rm", last), lenient=True),))
+        if last in desk.run("docker", "network", "ls", "--format", "{{.Name}}").split():
+            raise NotOurs(f"there is a network {last} already")
+        yield Run(one.words, (Back(("docker", "network", "rm", last), lenient=True, lasting=True),))
     elif words[:2] == ("network", "connect"):
-        yield Run(one.words, (Back(("docker", "network", "disconnect", *words[-2:]), lenient=True),))
+        network, container = words[-2:]
+        joined = desk.run("docker", "inspect", "--format", "{{json .NetworkSettings.Networks}}", container)
+        if network in json.loads(joined):
+            raise NotOurs(f"{container} is on {network} already")
+        yield Run(
+            one.words, (Back(("docker", "network", "disconnect", network, container), lenient=True, lasting=True),)
+        )
     elif words[0] == "update":
-        yield Run(one.words, (Back(("docker", "update", *_limits(words[1:-1], last, desk), last)),))
+        back = ("docker", "update", *_limits(words[1:-1], last, desk), last)
+        yield Run(one.words, (Back(back, lasting=True),))
     elif words[-3:-1] == ("context", "use"):
         there = desk.run("docker", "context", "show").strip()
-        yield Run(one.words, (Back(("docker", "context", "use", there)),))
+        yield Run(one.words, (Back(("docker", "context", "use", there), lasting=True),))
     else:
         raise NotOurs(f"docker {words[0]} is not among what the doctor can take back")
+
+
+def _state(container: str) -> tuple[str, ...]:
+    """Ask whether a container runs."""
+    return ("docker", "inspect", "--format", "{{.State.Running}}", container)
 
 
 # The API takes 0 for "as it is": a limit that was none before cannot be told to be none again, but for these.

@@ -51,6 +51,7 @@ ENDS = {
     Ended.APPLIED: "applied",
     Ended.ROLLED_BACK: "did not help, and was put back",
     Ended.UNDONE: "taken back",
+    Ended.LEFT: "left as it is",
     Ended.STRANDED: "could not be put back",
 }
 

@@ -7,8 +7,8 @@ import pytest
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.endpoint import ChosenEndpoint
 from dockerdoctor.facts.engine import EngineInfo
-from dockerdoctor.fixes.fix import Order, Outcome, Patient, chosen, plan, restarts_dockerd, still_sick, with_containers
-from dockerdoctor.fixes.steps import Run
+from dockerdoctor.fixes.fix import Order, Outcome, Patient, chosen, plan, still_sick, with_containers
+from dockerdoctor.fixes.steps import Run, Running, restarts_dockerd
 from dockerdoctor.host import Completed, Host
 from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Check, Endpoint, Engine, Finding, Report, Result, Severity, Status
@@ -74,10 +74,11 @@ def test_what_proves_a_fix(after, says):
         (("systemctl", "reload", "docker"), False),
         (("systemctl", "restart", "nginx"), False),
         (("docker", "restart", "web"), False),
+        (("service", "docker", "restart"), True),
     ],
 )
 def test_what_restarts_dockerd(argv, stops):
-    assert restarts_dockerd(Run(argv)) is stops
+    assert restarts_dockerd(argv) is stops
 
 
 def container(name, policy, state="running"):
@@ -100,9 +101,9 @@ WEB, DB, OLD = container("web", "no"), container("db", "always"), container("old
 
 
 def test_containers_that_a_restart_stops_for_good_are_started_again():
-    steps, impact = with_containers((RESTART,), facts(WEB, DB, OLD))
-    start = ("docker", "start", "web")
-    assert steps == (RESTART, Run(start, again=start, lenient=True))
+    # Noted before the restart: should it fail, they are started again all the same.
+    steps, impact = with_containers((RELOAD, RESTART), facts(WEB, DB, OLD))
+    assert steps == (RELOAD, Running(("web",)), RESTART)
     assert impact == ("restarts dockerd; these stop and start again: web, db",)
 
 

@@ -2,15 +2,16 @@
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
 from dockerdoctor.facts.changes import JOURNAL as FOLDER
-from dockerdoctor.facts.changes import LOCK
-from dockerdoctor.fixes.journal import Ended, entries, unfinished
-from dockerdoctor.fixes.steps import Back, Folder, Put, Run
-from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, undo
-from dockerdoctor.fixes.undo import NothingToUndo, to_undo
+from dockerdoctor.facts.changes import LOCK, own_changes
+from dockerdoctor.fixes.journal import KEPT, Ended, entries, unfinished
+from dockerdoctor.fixes.steps import Back, Folder, Put, Run, Running
+from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, leave, undo
+from dockerdoctor.fixes.undo import NothingToUndo, history, to_undo
 from dockerdoctor.host import Completed, FileState, Host
 
 JSON, DROP_IN, STALE = "/etc/docker/daemon.json", "/etc/systemd/system/docker.service.d/proxy.conf", "/etc/old.conf"
@@ -23,10 +24,10 @@ class Killed(BaseException):
 class World(Host):
     """A host with one kernel setting and one service, on which any effect can fail, or be the last."""
 
-    def __init__(self, root, fail_at=0, error=None, when="before"):
+    def __init__(self, root, fail_at=0, error=None, when="before", *, full=False):
         super().__init__(root, {})
         self.effects, self.fail_at, self.error, self.when = [], fail_at, error, when
-        self.dead = False
+        self.dead, self.full = False, full
         self.now = 1e9
 
     def _effect(self, name, do):
@@ -34,6 +35,9 @@ class World(Host):
             raise Killed
         self.effects.append(name)
         mine = len(self.effects) == self.fail_at
+        # A disk that is full stays so; what takes no room works.
+        if self.full and len(self.effects) > self.fail_at and name.startswith(("put", "note", "mkdir")):
+            raise self.error
         self.dead = mine and isinstance(self.error, Killed)
         if mine and self.when == "before":
             raise self.error
@@ -63,6 +67,8 @@ class World(Host):
     def _run(self, argv):
         if argv[0] == "broken":
             return Completed(1, "", "no such thing")
+        if argv[0] == "locked":
+            return Completed(4, "", "another app holds the lock")
         if argv[0] == "set":
             self.path("/setting").write_text(argv[1])
         if argv[0] == "reload":
@@ -281,14 +287,28 @@ class Rules(World):
 
 def test_a_rule_that_was_added_is_known_by_its_handle(root):
     host, listing = Rules(root), ("nft", "list")
-    back = Back(("nft", "delete", "rule", "handle", "HANDLE"), listing, handles=("4",))
-    steps = tuple(Run(("nft", "insert", rule), (back,)) for rule in ("one", "two"))
+
+    def back(rule):
+        return Back(("nft", "delete", "rule", "handle", "HANDLE"), listing, rule, handles=("4",))
+
+    rules = ('iifname { "docker0" } accept', "ct state new accept")
+    steps = tuple(Run(("nft", "insert", rule), (back(rule),)) for rule in rules)
     carry_out(Treatment("area.check", "it is broken", steps), host, lambda: None)
+    # As the kernel shows it.
+    host.rules[9] = 'iifname "docker0" accept'
     host.run("nft", "insert", "somebody else's")
     undo(to_undo(host), host)
     assert list(host.rules.values()) == ["ct state new accept", "somebody else's"]
-    undo_again = entries(host)[0]
-    assert undo_again.ended is Ended.UNDONE
+    assert entries(host)[0].ended is Ended.UNDONE
+
+
+def test_rules_that_came_with_a_new_ruleset_are_not_taken_for_ours(root):
+    host = Rules(root)
+    back = Back(("nft", "delete", "rule", "handle", "HANDLE"), ("nft", "list"), "accept", handles=("4",))
+    carry_out(Treatment("area.check", "it is broken", (Run(("nft", "insert", "accept"), (back,)),)), host, lambda: None)
+    host.rules = {5: "tcp dport 22 accept", 6: "drop"}
+    undo(to_undo(host), host)
+    assert host.rules == {5: "tcp dport 22 accept", 6: "drop"}
 
 
 def test_two_doctors_do_not_meet(root):
@@ -297,16 +317,21 @@ def test_two_doctors_do_not_meet(root):
     assert entries(World(root)) == ()
 
 
-def test_after_another_boot_only_files_are_restored(root):
+def test_after_another_boot_what_the_kernel_was_told_is_gone_and_all_else_is_taken_back(root):
     boot = root / "proc/sys/kernel/random/boot_id"
     boot.parent.mkdir(parents=True)
     boot.write_text("one\n")
-    carry_out(treatment(root), World(root), lambda: None)
+    lasting = Run(("enable",), (Back(("disable",), lasting=True),), again=("systemctl", "restart", "docker"))
+    carry_out(treatment(root, lasting), World(root), lambda: None)
     boot.write_text("two\n")
     host = World(root)
     undo(to_undo(host), host)
     assert (root / JSON[1:]).read_bytes() == b'{"a": 1,}\r\n'
-    assert not [effect for effect in host.effects if effect.startswith(("set", "reload"))]
+    assert "set 0" not in host.effects
+    assert "disable" in host.effects
+    # Services read their files anew, where they run.
+    assert "reload" in host.effects
+    assert "systemctl try-restart docker" in host.effects
 
 
 def test_without_a_journal_nothing_is_done(root):
@@ -324,4 +349,240 @@ def test_a_journal_that_cannot_be_read_hides_nothing(root):
     (root / FOLDER[1:] / entries(host)[0].id / "plan.json").write_text("{")
     (entry,) = entries(host)
     assert "JSONDecodeError" in entry.problem
-    assert "cannot be read" in to_undo(host, entry.id).reason
+    with pytest.raises(Refused, match="cannot be read"):
+        undo(to_undo(host), host)
+    leave(entry, host)
+    assert isinstance(to_undo(host), NothingToUndo)
+
+
+def test_a_plan_that_is_gone_is_no_fix_that_was_put_back(root):
+    host = World(root)
+    with pytest.raises(Killed):
+        carry_out(treatment(root), World(root, 20, Killed()), lambda: None)
+    (root / FOLDER[1:] / entries(host)[0].id / "plan.json").unlink()
+    with pytest.raises(Refused, match="cannot be read"):
+        undo(to_undo(host), host)
+
+
+@pytest.mark.parametrize("fail_at", range(1, STEPS + 1))
+def test_a_disk_that_stays_full_never_makes_it_say_that_all_was_put_back(root, fail_at):
+    before = seen(root)
+    host = World(root, fail_at, OSError(28, "No space left on device"), full=True)
+    with pytest.raises((OSError, Refused, Stranded)) as ended:
+        carry_out(treatment(root), host, lambda: None)
+    assert (seen(root) == before) is not isinstance(ended.value, Stranded)
+    # With room again, all can be taken back.
+    entry = to_undo(World(root))
+    assert not (isinstance(ended.value, Stranded) and isinstance(entry, NothingToUndo))
+    if not isinstance(entry, NothingToUndo):
+        undo(entry, World(root))
+    assert seen(root) == before
+    assert not unfinished(World(root))
+
+
+def gone(_):
+    raise BrokenPipeError
+
+
+@pytest.mark.parametrize("lost", [gone, lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error"))])
+def test_a_terminal_that_is_gone_keeps_nothing_from_being_put_back(root, lost):
+    before = seen(root)
+
+    def proof():
+        raise SystemExit(130)
+
+    with pytest.raises(SystemExit):
+        carry_out(treatment(root), World(root), proof, lost)
+    assert seen(root) == before
+    host = World(root)
+    carry_out(treatment(root), host, lambda: None, lost)
+    undo(to_undo(host), host, lost)
+    assert seen(root) == before
+
+
+@pytest.mark.parametrize("kill_at", range(1, 11))  # the 11th is the note of its end
+def test_an_undoing_that_was_killed_is_unfinished(root, kill_at):
+    before = seen(root)
+    carry_out(treatment(root), World(root), lambda: None)
+    changed = seen(root)
+    killed = World(root, kill_at, Killed(), "after")
+    with pytest.raises(Killed):
+        undo(to_undo(killed), killed)
+    half = seen(root) not in (changed, before)
+    assert own_changes.measure(Host(root, {})).unfinished or not half
+    undo(to_undo(World(root)), World(root))
+    assert seen(root) == before
+    assert entries(World(root))[0].ended is Ended.UNDONE
+    assert not own_changes.measure(Host(root, {})).unfinished
+
+
+def test_what_another_doctor_has_taken_back_meanwhile_is_not_taken_back_again(root):
+    host = World(root)
+    carry_out(treatment(root), host, lambda: None)
+    looked_up = to_undo(host)
+    undo(looked_up, host)
+    host.effects.clear()
+    with pytest.raises(Refused, match="since"):
+        undo(looked_up, host)
+    assert host.effects == []
+
+
+def put(root, data, **other):
+    was = Host(root, {}).file_state(JSON)
+    return Treatment("area.check", "it is broken", (Put(JSON, was, replace(was, data=data, mtime_ns=0, **other)),))
+
+
+def test_the_newer_of_two_is_taken_back_first(root):
+    before, host = seen(root), World(root)
+    carry_out(put(root, b"one"), host, lambda: None)
+    # As it was: the content alone would not tell that somebody has gone on from there.
+    carry_out(put(root, b'{"a": 1,}\r\n'), host, lambda: None)
+    newer, older = (entry.id for entry in history(host))
+    with pytest.raises(Refused, match=newer):
+        undo(to_undo(host, older), host)
+    undo(to_undo(host), host)
+    undo(to_undo(host), host)
+    assert seen(root) == before
+
+
+def test_the_newest_is_the_last_whatever_the_clock_says(root):
+    host = World(root)
+    carry_out(put(root, b"one"), host, lambda: None)
+    host.now -= 1e6
+    carry_out(put(root, b"two"), host, lambda: None)
+    undo(to_undo(host), host)
+    assert (root / JSON[1:]).read_bytes() == b"one"
+
+
+def test_a_mode_that_alone_was_changed_is_restored(root):
+    before, host = seen(root), World(root)
+    carry_out(put(root, b'{"a": 1,}\r\n', mode=0o600), host, lambda: None)
+    assert seen(root) != before
+    undo(to_undo(host), host)
+    assert seen(root) == before
+
+
+def made_a_folder(file):
+    file.unlink()
+    file.mkdir()
+
+
+def made_a_link(file):
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to("elsewhere")
+
+
+def put_behind_a_link(file):
+    file.parent.rename(file.parent.with_name("elsewhere"))
+    file.parent.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize("change", [made_a_folder, made_a_link, put_behind_a_link])
+def test_what_is_no_file_of_its_own_any_more_is_not_touched(root, change):
+    host, planned = World(root), put(root, b"two")
+    carry_out(put(root, b"one"), host, lambda: None)
+    change(root / JSON[1:])
+    before = seen(root)
+    for treat in (lambda: undo(to_undo(host), host), lambda: carry_out(planned, host, lambda: None)):
+        with pytest.raises(Refused):
+            treat()
+    assert seen(root) == before
+
+
+def test_a_file_with_two_names_or_a_new_mode_is_not_replaced(root):
+    planned = put(root, b"one")
+    (root / "etc/second").hardlink_to(root / JSON[1:])
+    with pytest.raises(Refused, match="hard link"):
+        carry_out(planned, World(root), lambda: None)
+    (root / "etc/second").unlink()
+    (root / JSON[1:]).chmod(0o666)
+    with pytest.raises(Refused, match="somebody else"):
+        carry_out(planned, World(root), lambda: None)
+    assert entries(World(root)) == ()
+
+
+def test_nothing_is_begun_upon_what_was_cut_short(root):
+    with pytest.raises(Killed):
+        carry_out(treatment(root), World(root, 20, Killed()), lambda: None)
+    with pytest.raises(Refused, match="has not ended") as refused:
+        carry_out(put(root, b"one"), World(root), lambda: None)
+    assert refused.value.manual == (f"doctor undo {entries(World(root))[0].id}",)
+
+
+def test_what_is_left_as_it_is_is_no_more_unfinished(root):
+    with pytest.raises(Killed):
+        carry_out(treatment(root), World(root, 20, Killed()), lambda: None)
+    (root / JSON[1:]).write_text("mine")
+    host = World(root)
+    with pytest.raises(Refused, match="somebody else") as refused:
+        undo(to_undo(host), host)
+    assert refused.value.manual[-1] == f"doctor undo {entries(host)[0].id} --leave"
+    leave(to_undo(host), host)
+    assert (root / JSON[1:]).read_text() == "mine"
+    assert (isinstance(to_undo(host), NothingToUndo), own_changes.measure(Host(root, {})).unfinished) == (True, ())
+
+
+def test_containers_come_back_even_where_the_restart_fails(root):
+    host = World(root)
+    steps = (Running(("web", "db")), Run(("broken",)))
+    with pytest.raises(StepFailed):
+        carry_out(Treatment("area.check", "it is broken", steps), host, lambda: None)
+    assert host.effects[-2:] == ["docker start web db", "note rolled-back"]
+    carry_out(Treatment("area.check", "it is broken", steps[:1]), host, lambda: None)
+    assert host.effects[-2:] == ["docker start web db", "note applied"]
+
+
+def test_undoing_starts_again_what_ran_when_it_began(root):
+    class Busy(World):
+        def _run(self, argv):
+            return Completed(0, "new\nold\n", "") if argv[:2] == ("docker", "ps") else super()._run(argv)
+
+    restart = ("systemctl", "restart", "docker")
+    host = Busy(root)
+    steps = (Running(("web",)), Run(restart, again=restart))
+    carry_out(Treatment("area.check", "it is broken", steps), host, lambda: None)
+    undo(to_undo(host), host)
+    assert host.effects[-3:-1] == ["systemctl restart docker", "docker start old new"]
+
+
+def test_a_test_that_tells_nothing_is_no_answer(root):
+    host = World(root)
+    steps = (Run(("true",), (Back(("set", "0"), ("locked",)),)),)
+    carry_out(Treatment("area.check", "it is broken", steps), host, lambda: None)
+    with pytest.raises(Stranded, match="told nothing"):
+        undo(to_undo(host), host)
+
+
+def test_half_a_line_is_no_line_and_spoils_none(root):
+    host = World(root)
+    with pytest.raises(Killed):
+        carry_out(treatment(root), World(root, 20, Killed()), lambda: None)
+    progress = root / FOLDER[1:] / entries(host)[0].id / "progress"
+    with progress.open("a") as file:
+        file.write("appl")
+    undo(to_undo(host), host)
+    assert not unfinished(host)
+    assert not own_changes.measure(Host(root, {})).unfinished
+
+
+def test_a_line_for_which_there_is_no_room_is_not_written_at_all(root, monkeypatch):
+    host = Host(root, {})
+    host.append_line("/etc/lines", "one")
+    monkeypatch.setattr(os, "write", lambda fd, data, write=os.write: write(fd, data[:3]))
+    with pytest.raises(OSError, match="No space"):
+        host.append_line("/etc/lines", "another")
+    assert (root / "etc/lines").read_text() == "one\n"
+
+
+def test_old_ones_are_forgotten_and_open_ones_never(root):
+    with pytest.raises(Killed):
+        carry_out(treatment(root), World(root, 20, Killed()), lambda: None)
+    host = World(root)
+    stale = Treatment("area.check", "it is broken", (Folder("/etc/x"),))
+    for _ in range(KEPT + 3):
+        host.now += 1
+        carry_out(stale, host, lambda: None)
+    found = entries(host)
+    assert len(found) == KEPT + 1
+    assert found[0].ended is None
+    assert {entry.ended for entry in found[1:]} == {Ended.APPLIED}

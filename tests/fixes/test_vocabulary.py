@@ -1,5 +1,6 @@
 """What each command comes to: files as they shall be, and what takes the rest back."""
 
+import os
 import shlex
 from dataclasses import replace
 
@@ -8,11 +9,14 @@ import pytest
 from dockerdoctor.fixes.shell import NotOurs
 from dockerdoctor.fixes.steps import Back, Folder, Put, Run, from_json, to_json
 from dockerdoctor.fixes.vocabulary import understand
-from dockerdoctor.host import Completed, Host
+from dockerdoctor.host import MAX_FILE_BYTES, Completed, Host
 
 RULES = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -i docker0 -j DROP\n"
 NFT = "table inet fw { # handle 1\n\tchain out { # handle 2\n\t\ttype filter hook output priority 0; policy accept;\n\t\tct state new accept # handle 4\n\t\ttcp dport 53 drop # handle 7\n\t}\n}\n"
+# A set on two lines, what nft cannot read itself, and a rule that is there twice.
+ODD = '\tchain out { # handle 2\n\t\tip saddr { 10.0.0.1,\n\t\t\t     10.0.0.2 } drop # handle 5\n\t\txt match "comment" # handle 6\n\t\taccept # handle 7\n\t\taccept # handle 8\n'
 SAYS = {
+    "nft --stateless --handle list chain inet odd out": ODD,
     "docker inspect --format '{{json .HostConfig}}' web": '{"Memory": 10000000, "PidsLimit": null}',
     "docker inspect --format '{{json .HostConfig}}' free": '{"Memory": 0}',
     "iptables -t filter -S FORWARD": RULES,
@@ -24,7 +28,13 @@ SAYS = {
     "ip -o link show dev br-1": "4: br-1: <BROADCAST,MULTICAST> mtu 1500\n",
     "systemctl is-active --quiet docker": "",
     "systemctl is-active --quiet web.service": "",
-    "systemctl is-enabled --quiet containerd": "",
+    "systemctl is-enabled containerd": "enabled\n",
+    "docker network ls --format '{{.Name}}'": "bridge\nhost\ntaken\n",
+    "docker inspect --format '{{json .NetworkSettings.Networks}}' web": '{"bridge": {}, "taken": {}}',
+    "docker inspect --format '{{.State.Running}}' busy": "true\n",
+    "docker inspect --format '{{.State.Running}}' done": "false\n",
+    "ip -o address show dev docker0": "3: docker0    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0\n",
+    "iptables -t filter -C FORWARD -p udp --dport 53 -j DROP": "",
 }
 
 
@@ -34,6 +44,8 @@ class Fake(Host):
     def run(self, *argv, timeout=3.0, stdin="", env=None):
         if argv[0] == "sed":
             return super().run(*argv, timeout=timeout, stdin=stdin, env=env)
+        if argv[:2] == ("systemctl", "is-enabled") and argv[2] in {"docker", "linked.service"}:
+            return Completed(1, "disabled\n" if argv[2] == "docker" else "linked\n", "")
         said = SAYS.get(shlex.join(argv))
         return Completed(0, said, "") if said is not None else Completed(3, "", "no")
 
@@ -47,6 +59,25 @@ def host(tmp_path):
     (folder / "bytes").write_bytes(b"\xff\xfe")
     (folder / "link").symlink_to("daemon.json")
     (folder / "circle").symlink_to("circle")
+    (folder / "huge").write_bytes(b"x" * (MAX_FILE_BYTES + 1))
+    (folder / "one").write_text("x\n")
+    (folder / "other").hardlink_to(folder / "one")
+    (folder / "accent").write_text("é\n")
+    os.mkfifo(folder / "pipe")
+    (folder / "suid").write_text("x")
+    (folder / "suid").chmod(0o4755)
+    mounted = tmp_path / f"var/lib/docker/containers/{'a' * 64}"
+    mounted.mkdir(parents=True)
+    (mounted / "resolv.conf").write_text("x\n")
+    units = tmp_path / "etc/systemd/system"
+    units.mkdir(parents=True)
+    (units / "docker.service").symlink_to("/dev/null")
+    process = tmp_path / "proc/9"
+    process.mkdir(parents=True)
+    (process / "stat").write_text(f"9 (a (b) c) S {' '.join(map(str, range(4, 22)))} 4711 0 0\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/x.pid").write_text("1")
+    (tmp_path / "run/x.pid").chmod(0o600)
     return Fake(tmp_path, {})
 
 
@@ -59,6 +90,7 @@ def changes(host, *fix):
     return found
 
 
+UID, GID = str(os.getuid()), str(os.getgid())
 FILE, WAS = "/etc/docker/daemon.json", b'{"debug": tru}\r\n'
 
 
@@ -110,11 +142,15 @@ def test_later_commands_see_earlier_ones(host):
     [
         ("systemctl daemon-reload", Run(("systemctl", "daemon-reload"), again=("systemctl", "daemon-reload"))),
         ("systemctl restart docker", Run(("systemctl", "restart", "docker"), again=("systemctl", "restart", "docker"))),
-        ("systemctl start docker.socket", Run(("systemctl", "start", "docker.socket"), again=("systemctl", "stop", "docker.socket"))),
+        ("systemctl start docker.socket", Run(("systemctl", "start", "docker.socket"), (Back(("systemctl", "stop", "docker.socket")),))),
+        # One that ran is restarted on the way back, one that did not is stopped.
+        ("systemctl start docker.socket docker", Run(("systemctl", "start", "docker.socket", "docker"), (Back(("systemctl", "stop", "docker.socket")),), again=("systemctl", "restart", "docker"))),
         ("systemctl stop web.service", Run(("systemctl", "stop", "web.service"), (Back(("systemctl", "start", "web.service")),))),
-        ("systemctl unmask docker", Run(("systemctl", "unmask", "docker"), (Back(("systemctl", "mask", "docker")),))),
-        ("systemctl enable --now docker", Run(("systemctl", "enable", "--now", "docker"), (Back(("systemctl", "disable", "docker")),))),
-        ("sysctl -w net.ipv4.ip_forward=1", Run(("sysctl", "-w", "net.ipv4.ip_forward=1"), (Back(("sysctl", "-w", "net.ipv4.ip_forward=0")),))),
+        ("systemctl unmask docker", Run(("systemctl", "unmask", "docker"), (Back(("systemctl", "mask", "docker"), lasting=True),))),
+        ("systemctl unmask docker.socket", Run(("systemctl", "unmask", "docker.socket"))),
+        ("systemctl enable containerd", Run(("systemctl", "enable", "containerd"))),
+        ("systemctl enable --now docker", Run(("systemctl", "enable", "--now", "docker"), (Back(("systemctl", "disable", "docker"), lasting=True),))),
+        ("sysctl -w net.ipv4.ip_forward=1", Run(("sysctl", "-w", "net.ipv4.ip_forward=1"), (Back(("sysctl", "-w", "net.ipv4.ip_forward=0"), ("sysctl", "-n", "net.ipv4.ip_forward")),))),
         (
             "iptables -D FORWARD -i docker0 -j DROP",
             Run(
@@ -149,7 +185,7 @@ def test_later_commands_see_earlier_ones(host):
                     Back(
                         ("nft", "add", "rule", "inet", "fw", "out", "position", "4", "tcp dport 53 drop"),
                         ("nft", "--stateless", "list", "chain", "inet", "fw", "out"),
-                        "tcp dport 53 drop",
+                        "\t\ttcp dport 53 drop\n",
                         expected=False,
                     ),
                 ),
@@ -163,24 +199,35 @@ def test_later_commands_see_earlier_ones(host):
                     Back(
                         ("nft", "delete", "rule", "inet", "fw", "out", "handle", "HANDLE"),
                         ("nft", "--stateless", "--handle", "list", "chain", "inet", "fw", "out"),
+                        'iifname "docker0" accept',
                         handles=("4", "7"),
                     ),
                 ),
             ),
         ),
-        ("docker context use default", Run(("docker", "context", "use", "default"), (Back(("docker", "context", "use", "desktop")),))),
-        ("docker network create app", Run(("docker", "network", "create", "app"), (Back(("docker", "network", "rm", "app"), lenient=True),))),
-        ("docker network connect --alias redis app web", Run(("docker", "network", "connect", "--alias", "redis", "app", "web"), (Back(("docker", "network", "disconnect", "app", "web"), lenient=True),))),
+        ("docker context use default", Run(("docker", "context", "use", "default"), (Back(("docker", "context", "use", "desktop"), lasting=True),))),
+        ("docker network create app", Run(("docker", "network", "create", "app"), (Back(("docker", "network", "rm", "app"), lenient=True, lasting=True),))),
+        ("docker network connect --alias redis app web", Run(("docker", "network", "connect", "--alias", "redis", "app", "web"), (Back(("docker", "network", "disconnect", "app", "web"), lenient=True, lasting=True),))),
+        ("docker start busy", Run(("docker", "start", "busy"))),
+        ("docker stop busy done", Run(("docker", "stop", "busy", "done"), (Back(("docker", "start", "busy"), lenient=True),))),
         ("docker start db", Run(("docker", "start", "db"), (Back(("docker", "stop", "db"), lenient=True),))),
-        ("docker update --memory 40m --pids-limit 9 web", Run(("docker", "update", "--memory", "40m", "--pids-limit", "9", "web"), (Back(("docker", "update", "--memory", "10000000", "--pids-limit", "-1", "web")),))),
+        ("docker update --memory 40m --pids-limit 9 web", Run(("docker", "update", "--memory", "40m", "--pids-limit", "9", "web"), (Back(("docker", "update", "--memory", "10000000", "--pids-limit", "-1", "web"), lasting=True),))),
         ("ip link set docker0 up", Run(("ip", "link", "set", "docker0", "up"))),
         ("ip link set br-1 up", Run(("ip", "link", "set", "br-1", "up"), (Back(("ip", "link", "set", "dev", "br-1", "down"), lenient=True),))),
-        ("rmdir /etc/docker", Run(("rmdir", "/etc/docker"), (Back(("mkdir", "-m", "755", "/etc/docker"), ("test", "-e", "/etc/docker"), expected=False),))),
-        ("prlimit --pid 9 --nofile=20000:", Run(("prlimit", "--pid", "9", "--nofile=20000:"), (Back(("prlimit", "--pid", "9", "--nofile=64:4096"), lenient=True),))),
+        ("rmdir /etc/docker", Run(("rmdir", "/etc/docker"), (Back(("install", "-d", "-m", "755", "-o", UID, "-g", GID, "/etc/docker"), ("test", "-e", "/etc/docker"), expected=False, lasting=True),))),
+        ("prlimit --pid 9 --nofile=20000:", Run(("prlimit", "--pid", "9", "--nofile=20000:"), (Back(("prlimit", "--pid", "9", "--nofile=64:4096"), ("cat", "/proc/9/stat"), " 4711 ", lenient=True),))),
         ("update-ca-certificates", Run(("update-ca-certificates",), again=("update-ca-certificates",))),
         ("kill -CONT 9", Run(("kill", "-CONT", "9"))),
-        ("groupadd --system docker", Run(("groupadd", "--system", "docker"), (Back(("groupdel", "docker")),))),
-        ("chmod 660 /etc/docker/daemon.json", Run(("chmod", "660", FILE), (Back(("chmod", "640", FILE)),))),
+        ("groupadd --system no-such-group", Run(("groupadd", "--system", "no-such-group"), (Back(("groupdel", "no-such-group"), ("getent", "group", "no-such-group"), lasting=True),))),
+        ("usermod -aG no-such-group alice", Run(("usermod", "-aG", "no-such-group", "alice"), (Back(("gpasswd", "-d", "alice", "no-such-group"), lenient=True, lasting=True),))),
+        ("chmod 660 /etc/docker/daemon.json", Run(("chmod", "660", FILE), (Back(("chmod", "640", FILE), ("test", "-e", FILE), lasting=True),))),
+        # Links are followed, as chmod does; what lies in /run is gone after another boot.
+        ("chmod 660 /etc/docker/link", Run(("chmod", "660", FILE), (Back(("chmod", "640", FILE), ("test", "-e", FILE), lasting=True),))),
+        ("chmod 660 /run/x.pid", Run(("chmod", "660", "/run/x.pid"), (Back(("chmod", "600", "/run/x.pid"), ("test", "-e", "/run/x.pid")),))),
+        ("chown 7 /etc/docker/suid", Run(("chown", "7", "/etc/docker/suid"), (Back(("chown", f"{UID}:{GID}", "/etc/docker/suid"), ("test", "-e", "/etc/docker/suid"), lasting=True), Back(("chmod", "4755", "/etc/docker/suid"), ("test", "-e", "/etc/docker/suid"), lasting=True)))),
+        ("ip address add 10.9.0.1/16 brd + dev docker0", Run(("ip", "address", "add", "10.9.0.1/16", "brd", "+", "dev", "docker0"), (Back(("ip", "address", "del", "10.9.0.1/16", "dev", "docker0"), lenient=True),))),
+        # Such a rule is there already, further down: only one more than before is ours.
+        ("iptables -I FORWARD -i docker0 -j DROP", Run(("iptables", "-I", "FORWARD", "-i", "docker0", "-j", "DROP"), (Back(("iptables", "-t", "filter", "-D", "FORWARD", "-i", "docker0", "-j", "DROP"), ("iptables", "-t", "filter", "-S", "FORWARD"), "-A FORWARD -i docker0 -j DROP\n", 1),))),
     ],
 )  # fmt: skip
 def test_commands_and_what_takes_them_back(host, fix, run):
@@ -192,6 +239,33 @@ def test_commands_and_what_takes_them_back(host, fix, run):
     "fix",
     [
         "docker container prune --force",
+        "echo 'a\\tb' > /etc/docker/daemon.json",
+        "docker restart --help",
+        "docker start -a web",
+        "docker stop gone",
+        "docker network create taken",
+        "docker network connect taken web",
+        "sed -i s/x/y/ /etc/docker/huge",
+        "rm /etc/docker/huge",
+        "tee /etc/docker/pipe <<< x",
+        "tee /etc/docker/one <<< x",
+        "sed -i 's/^.//' /etc/docker/accent",
+        f"echo x > /var/lib/docker/containers/{'a' * 64}/resolv.conf",
+        "chmod 600 relative",
+        "chmod 600 /proc/9/stat",
+        "systemctl enable linked.service",
+        "systemctl restart",
+        "update-ca-certificates --fresh",
+        "conntrack -F",
+        "groupadd root",
+        "ip address add 172.17.0.1/16 dev docker0",
+        "iptables -A FORWARD -i docker0 -j DROP",
+        "iptables -I FORWARD 3 -i docker0 -j DROP",
+        "iptables -I FORWARD -p udp --dport 53 -j DROP",
+        "nft insert rule inet fw out position 4 accept",
+        "nft delete rule inet odd out handle 5",
+        "nft delete rule inet odd out handle 6",
+        "nft delete rule inet odd out handle 7",
         "docker rm web",
         "docker update --memory 40m free",
         "docker update --cpus 2 web",
@@ -245,3 +319,19 @@ def test_files_survive_the_journal(host):
     for step in understand([f"sed -i s/tru/true/ {FILE}", "rm /etc/docker/bytes", "mkdir -p /etc/x"], host).steps:
         again = from_json(to_json(step, keep), kept.__getitem__)
         assert replace(again, copy="") == step if isinstance(step, Put) else again == step
+
+
+def test_rules_that_are_deleted_one_after_the_other_return_to_their_places(host):
+    both = understand(["iptables -D FORWARD -j DOCKER-USER", "iptables -D FORWARD -i docker0 -j DROP"], host).steps
+    # The last is put back first: into a chain that lacks the other.
+    assert [step.back[0].argv[3:6] for step in both] == [("-I", "FORWARD", "1"), ("-I", "FORWARD", "1")]
+    assert [step.back[0].argv[6:] for step in both] == [("-j", "DOCKER-USER"), ("-i", "docker0", "-j", "DROP")]
+    both = understand(["iptables -I FORWARD -i br-1 -j ACCEPT", "iptables -D FORWARD -i docker0 -j DROP"], host).steps
+    assert both[1].back[0].argv[3:6] == ("-I", "FORWARD", "3")
+
+
+def test_a_rule_of_nft_is_put_back_behind_one_that_is_there(host):
+    one, two = understand([f"nft delete rule inet fw out handle {n}" for n in (4, 7)], host).steps
+    assert one.back[0].argv[1] == two.back[0].argv[1] == "insert"
+    with pytest.raises(NotOurs, match="behind it"):
+        understand([f"nft delete rule inet fw out handle {n}" for n in (7, 4)], host)
