@@ -161,7 +161,7 @@ def check(
         facts, report = _until_well(examined, fail_on, wait, say=ignore if quiet else talk)
     if save:
         _write(save, dump(facts))
-    options = replace(options_for(verbose=verbose, every=every), short=short)
+    options = replace(options_for(verbose=verbose, every=every), short=short, fail_on=fail_on)
     for form, path in files:
         _write(path, FORMATS[form](report, in_a_file(options)))
     if not quiet and output in {None, STANDARD_OUTPUT}:

@@ -4,12 +4,12 @@ The report as JUnit XML: a suite for each area, a test for each check.
 | ours               | JUnit                                                       |
 |--------------------|-------------------------------------------------------------|
 | PASS               | a test that passed                                          |
-| FAIL, an error     | `<failure>`; its type is "root cause", or "symptom"         |
-| FAIL, a warning    | a test that passed, with the warning in `<system-out>`      |
+| FAIL               | `<failure>`; its type is "root cause", or "symptom"         |
+| FAIL, not so bad   | a test that passed, with the warning in `<system-out>`      |
 | SKIP, UNKNOWN      | `<skipped>`, with the reason                                |
 | CRASH              | `<error>`                                                   |
 
-So a pipeline that reads it is red exactly when `doctor check` ends with something else than 0.
+So a pipeline that reads it is red exactly when `doctor check` ends with something else than 0: --fail-on holds for both.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dockerdoctor.render.terminal import Options
 from dockerdoctor.render.words import details, one_line, tame_report
 
 
-def render(report: Report, options: Options) -> str:  # noqa: ARG001 - one signature for all formats
+def render(report: Report, options: Options) -> str:
     """Everything the report knows, in the form of a test run."""
-    return "\n".join(_document(tame_report(report))) + "\n"
+    return "\n".join(_document(tame_report(report), options.fail_on)) + "\n"
 
 
 def _attributes(**named: object) -> str:
@@ -32,22 +32,22 @@ def _attributes(**named: object) -> str:
     return "".join(f' {name}="{escape(str(value)).replace(chr(10), "&#10;")}"' for name, value in named.items())
 
 
-def _counts(results: list[Result]) -> dict[str, int]:
+def _counts(results: list[Result], fail_on: Severity) -> dict[str, int]:
     return {
         "tests": len(results),
-        "failures": sum(_failed(r) for r in results),
+        "failures": sum(_failed(r, fail_on) for r in results),
         "errors": sum(r.finding.status is Status.CRASH for r in results),
         "skipped": sum(r.finding.status in {Status.SKIP, Status.UNKNOWN} for r in results),
     }
 
 
-def _failed(result: Result) -> bool:
-    return result.finding.status is Status.FAIL and result.check.severity is Severity.ERROR
+def _failed(result: Result, fail_on: Severity) -> bool:
+    return result.finding.status is Status.FAIL and result.check.severity.rank <= fail_on.rank
 
 
-def _document(report: Report) -> Iterator[str]:
+def _document(report: Report, fail_on: Severity) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>'
-    total = _attributes(name="doctor check", **_counts(list(report.results)), time=f"{report.seconds:.3f}")
+    total = _attributes(name="doctor check", **_counts(list(report.results), fail_on), time=f"{report.seconds:.3f}")
     yield f"<testsuites{total}>"
     suites: dict[str, list[Result]] = {}
     for result in report.results:
@@ -55,13 +55,13 @@ def _document(report: Report) -> Iterator[str]:
     for area, results in suites.items():
         # Checks share their measurements, which are made all at once: times do not add up.
         time, began = max(r.seconds for r in results), report.started.strftime("%Y-%m-%dT%H:%M:%S")
-        yield f"  <testsuite{_attributes(name=area, **_counts(results), time=f'{time:.3f}', timestamp=began)}>"
+        yield f"  <testsuite{_attributes(name=area, **_counts(results, fail_on), time=f'{time:.3f}', timestamp=began)}>"
         yield "    <properties>"
         for name, value in _properties(report):
             yield f"      <property{_attributes(name=name, value=value)}/>"
         yield "    </properties>"
         for result in results:
-            yield from _test(result, area)
+            yield from _test(result, area, fail_on)
         yield "  </testsuite>"
     yield "</testsuites>"
 
@@ -74,13 +74,13 @@ def _properties(report: Report) -> Iterator[tuple[str, str]]:
     yield "kernel", report.engine.kernel
 
 
-def _test(result: Result, area: str) -> Iterator[str]:
+def _test(result: Result, area: str, fail_on: Severity) -> Iterator[str]:
     name = _attributes(classname=area, name=result.check.id, time=f"{result.seconds:.3f}")
-    inner = _outcome(result)
+    inner = _outcome(result, fail_on)
     yield f"    <testcase{name}>{inner}</testcase>" if inner else f"    <testcase{name}/>"
 
 
-def _outcome(result: Result) -> str:
+def _outcome(result: Result, fail_on: Severity) -> str:
     finding = result.finding
     summary = one_line(finding.summary)
     if finding.status is Status.PASS:
@@ -92,7 +92,7 @@ def _outcome(result: Result) -> str:
     if finding.status is Status.UNKNOWN:
         return f"<skipped{_attributes(message=f'not known: {summary}')}/>"
     # Long text goes through escaping too, not into CDATA, which what a host says could end.
-    if not _failed(result):
+    if not _failed(result, fail_on):
         return f"<system-out>{escape(f'{result.check.severity.value}: {finding.summary}')}\n{escape(details(result))}</system-out>"
     if result.because:
         summary = f"follows from {', '.join(result.because)}: {summary}"

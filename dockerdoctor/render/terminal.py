@@ -51,6 +51,7 @@ class Options:
     all: bool = False
     unicode: bool = True
     short: bool = False  # one line for each root cause
+    fail_on: Severity = Severity.ERROR  # as the exit status counts, where a format has something like it
 
 
 MARKS = {

@@ -111,25 +111,28 @@ def test_sarif_points_at_the_file_and_line():
 
 
 @every_patient
-def test_junit(patient):
-    document = JUnitXml.fromstring(shown(ReportFormat.JUNIT, patient).encode())
+@pytest.mark.parametrize("fail_on", list(Severity))
+def test_junit(patient, fail_on):
+    text = FORMATS[ReportFormat.JUNIT](patient, Options(fail_on=fail_on))
+    document = JUnitXml.fromstring(text.encode())
     tests = {case.name: case for suite in document for case in suite}
     assert set(tests) == {r.check.id for r in patient.results}
-    wrong = [r for r in failures(patient) if r.check.severity is Severity.ERROR]
+    wrong = [r for r in failures(patient) if r.check.severity.rank <= fail_on.rank]
     assert document.tests == len(patient.results)
     assert document.failures == len(wrong)
     assert document.errors == patient.counts[Status.CRASH]
     assert document.skipped == patient.counts[Status.SKIP] + patient.counts[Status.UNKNOWN]
     # What a pipeline makes of it is what the exit status says.
-    assert (document.failures == 0 and document.errors == 0) is (patient.exit_status() == 0)
-    for result in wrong:
-        (failure,) = tests[result.check.id].result
-        assert failure.text == details(result)
-        assert failure.message.endswith(one_line(result.finding.summary))
+    assert (document.failures == 0 and document.errors == 0) is (patient.exit_status(fail_on) == 0)
     for result in failures(patient):
-        if result.check.severity is not Severity.ERROR:
-            assert tests[result.check.id].is_passed
-            assert result.finding.summary in tests[result.check.id].system_out
+        case = tests[result.check.id]
+        if result in wrong:
+            (failure,) = case.result
+            assert failure.text == details(result)
+            assert failure.message.endswith(one_line(result.finding.summary))
+        else:
+            assert case.is_passed
+            assert result.finding.summary in case.system_out
 
 
 @every_patient
