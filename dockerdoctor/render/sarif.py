@@ -27,7 +27,8 @@ from dockerdoctor.render.words import details, tame_report
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 # A file, with its line and column if it has them: /etc/docker/daemon.json:5:3
 FILE = re.compile(r"(?P<path>/[^\s:]+)(:(?P<line>[1-9]\d{0,8})(:[1-9]\d*)?)?")
-URI = "/:@[]"
+# Brackets are for addresses of IPv6 alone (RFC 3986, 3.2.2): tcp://[::1]:2375
+IPV6 = re.compile(r"[a-z]+://\[[0-9A-Fa-f:.]+\](:\d+)?/?")
 
 
 def render(report: Report, options: Options) -> str:  # noqa: ARG001 - one signature for all formats
@@ -104,9 +105,7 @@ def _result(of: Result, index: int, report: Report) -> dict[str, Any]:
     summary = f"follows from {', '.join(of.because)}: {finding.summary}" if of.because else finding.summary
     files = [place for place in map(_physical, finding.evidence) if place]
     # Viewers want a place for every result: where no file is at fault, it is the engine.
-    places = files or (
-        [{"artifactLocation": {"uri": quote(report.endpoint.url, safe=URI)}}] * bool(report.endpoint.url)
-    )
+    places = files or ([{"artifactLocation": {"uri": _uri(report.endpoint.url)}}] if report.endpoint.url else [])
     return {
         "ruleId": of.check.id,
         "ruleIndex": index,
@@ -127,6 +126,10 @@ def _result(of: Result, index: int, report: Report) -> dict[str, Any]:
             "automatic": finding.automatic,
         },
     }
+
+
+def _uri(endpoint: str) -> str:
+    return endpoint if IPV6.fullmatch(endpoint) else quote(endpoint, safe="/:@")
 
 
 def _physical(seen: Evidence) -> dict[str, Any] | None:

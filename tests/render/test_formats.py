@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dockerdoctor.diagnose import report_on
 from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.probes import PROBES
-from dockerdoctor.model import Severity, Status
+from dockerdoctor.model import Endpoint, Severity, Status
 from dockerdoctor.render import FORMATS, ReportFormat
 from dockerdoctor.render.terminal import Options
 from dockerdoctor.render.words import details, one_line, steps, tame_report
@@ -94,7 +95,9 @@ def test_sarif(patient):
         assert result["properties"]["fix"] == list(ours.finding.fix)
         assert not re.search(r"\]\(", result["message"]["text"])
         for place in result["locations"]:
-            assert re.fullmatch(r"[\x21-\x7e]+", place["physicalLocation"]["artifactLocation"]["uri"])
+            assert re.fullmatch(
+                r"(%[0-9A-F]{2}|[\w/:@.~-])+", place["physicalLocation"]["artifactLocation"]["uri"], re.ASCII
+            )
     assert run["invocations"][0]["executionSuccessful"] is not bool(patient.counts[Status.CRASH])
 
 
@@ -108,6 +111,19 @@ def test_sarif_points_at_the_file_and_line():
             }
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "uri"),
+    [
+        ("tcp://[::1]:2375", "tcp://[::1]:2375"),
+        ("ssh://me@host.example:22", "ssh://me@host.example:22"),
+        ("unix:///a [b]%20.sock", "unix:///a%20%5Bb%5D%2520.sock"),
+    ],
+)
+def test_sarif_writes_any_endpoint_as_a_uri(url, uri):
+    (run,) = json.loads(shown(ReportFormat.SARIF, replace(REPORTS["sick"], endpoint=Endpoint(url, ""))))["runs"]
+    assert run["results"][1]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
 
 
 @every_patient
