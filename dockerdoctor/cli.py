@@ -284,6 +284,34 @@ def _taken(path: Path) -> NoReturn:
     raise typer.Exit(ExitStatus.USAGE)
 
 
+@app.command("diff")
+def diff_command(
+    before: Annotated[
+        Path, typer.Argument(metavar="A", help="A file of --save, a JSON report, or a report's archive.")
+    ],
+    after: Annotated[Path, typer.Argument(metavar="B", help="The newer one, of any of these kinds.")],
+    fail_on: Annotated[
+        Severity, typer.Option(help="Exit with 1 for what newly fails and is this bad or worse.")
+    ] = Severity.INFO,
+    output_format: Annotated[Format, typer.Option("--format", help="Of the comparison.")] = Format.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What does not fail, too.")] = False,
+) -> None:
+    """Compare two examinations: what newly fails, what is repaired, what says something else."""
+    from dockerdoctor.compare import Run, compare, read_run  # noqa: PLC0415 - examinations do without
+    from dockerdoctor.render.compare import COMPARISON_FORMATS  # noqa: PLC0415
+
+    def read(path: Path) -> Run:
+        try:
+            return read_run(str(path), path.read_bytes())
+        except (OSError, Unreadable) as no:
+            talk(f"{path}: {no.strerror if isinstance(no, OSError) else no}")
+            raise typer.Exit(ExitStatus.USAGE) from None
+
+    comparison = compare(read(before), read(after))
+    typer.echo(COMPARISON_FORMATS[output_format](comparison, options_for(verbose=verbose, every=False)), nl=False)
+    raise typer.Exit(ExitStatus.FINDINGS if comparison.worse(fail_on) else ExitStatus.WELL)
+
+
 @app.command("checks")
 def checks_command(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[GLOB]...", help="Only these checks: 'dns.*'.")] = None,

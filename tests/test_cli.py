@@ -99,6 +99,22 @@ def test_a_report_overwrites_nothing(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_diff_of_two_runs(sick):
+    assert doctor("check", "--passive", "--only", "engine.reachable", "--save", "a.json").exit_code == 1
+    doctor("check", "--from", "a.json", "--format", "json", "--output", "b.json")
+    same = doctor("diff", "a.json", "b.json")
+    assert same.exit_code == 0
+    assert "Nothing newly fails" in same.stdout
+    better = json.loads((sick / "b.json").read_text())
+    for entry in better["results"]:
+        entry["status"] = "pass"
+    (sick / "c.json").write_text(json.dumps(better))
+    assert doctor("diff", "c.json", "a.json").exit_code == 1
+    repaired = doctor("diff", "a.json", "c.json", "--format", "json")
+    assert repaired.exit_code == 0
+    assert "engine.reachable" in [entry["id"] for entry in json.loads(repaired.stdout)["repaired"]]
+
+
 def test_checks_lists_areas():
     assert doctor("checks", "dns.*").stdout.startswith("dns, ")
 
@@ -115,6 +131,9 @@ def test_checks_lists_areas():
         (("nosuch",), "No such command"),
         (("explain", "dns.server-ded"), "nearest: dns.server-dead"),
         (("explain",), "CHECK"),
+        (("diff", "/nonexistent", "/nonexistent"), "/nonexistent: No such file"),
+        (("diff", "/dev/null", "/dev/null"), "neither saved facts"),
+        (("diff", "/dev/null"), "B"),
         (("checks", "nosuch.*"), "no check matches"),
     ],
 )
