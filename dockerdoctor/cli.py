@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import io
 import os
@@ -33,6 +34,7 @@ from dockerdoctor.model import Check, Report, Severity
 from dockerdoctor.nearest import nearest
 from dockerdoctor.render import FORMATS, Format, ReportFormat
 from dockerdoctor.render.terminal import MAX_WIDTH, Options
+from dockerdoctor.render.words import tame
 from dockerdoctor.saved import Unreadable, dump, load
 
 app = typer.Typer(
@@ -62,6 +64,11 @@ def ignore(text: str) -> None:
 def talk(text: str) -> None:
     """Say something that is not the report."""
     typer.echo(text, err=True)
+
+
+def show(text: str) -> None:
+    """The same, of what a host has a part in: a terminal obeys what it is sent."""
+    talk(tame(text))
 
 
 def select(checks: Iterable[Check], only: Iterable[str], skip: Iterable[str]) -> tuple[Check, ...]:
@@ -392,10 +399,10 @@ def fix_dns_command(
 
     def agreed(plan: Verdict) -> bool:
         typer.echo(plan_text(plan, options), err=True, nl=False)
-        return yes or typer.confirm("Go ahead?", err=True)
+        return _says_yes("Go ahead?", yes=yes)
 
     verdict = fix_dns(
-        Host(), Settings(host_url, context), Order(write, restart, tuple(dns or ())), agreed=agreed, observe=talk
+        Host(), Settings(host_url, context), Order(write, restart, tuple(dns or ())), agreed=agreed, observe=show
     )
     typer.echo(FIX_FORMATS[output_format](verdict, options), nl=False)
     raise typer.Exit(verdict.ending.exit_status)
@@ -413,6 +420,22 @@ def fix_command(
     context: ContextOption = "",
 ) -> None:
     """Repair the root causes of what `doctor check` finds; without --write, show what would be done."""
+    _fix(ids or [], write=write, yes=yes, output_format=output_format, settings=Settings(host_url, context))
+
+
+@app.command("fix-proxy")
+def fix_proxy_command(
+    write: Annotated[bool, typer.Option("--write", help="Do it: change, prove it, or put back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+    output_format: Annotated[Format, typer.Option("--format", help="Of the outcome.")] = Format.TEXT,
+    host_url: HostOption = "",
+    context: ContextOption = "",
+) -> None:
+    """Repair what is wrong with proxies, as `doctor fix 'proxy.*'` does; without --write, show what would be done."""
+    _fix(["proxy.*"], write=write, yes=yes, output_format=output_format, settings=Settings(host_url, context))
+
+
+def _fix(ids: list[str], *, write: bool, yes: bool, output_format: Format, settings: Settings) -> None:
     _somebody_to_ask(write=write, yes=yes)
     from dockerdoctor.fixes.fix import Order, Treated, fix  # noqa: PLC0415
     from dockerdoctor.render.treated import FIX_FORMATS, plan_text  # noqa: PLC0415
@@ -420,12 +443,13 @@ def fix_command(
     _on_linux()
     options = options_for(verbose=False, every=False)
     chosen = tuple(one.id for one in select(CATALOGUE, ids, ())) if ids else ()
+    named = tuple(one for one in chosen if one in ids)
 
     def agreed(plan: Treated) -> bool:
         typer.echo(plan_text(plan, options), err=True, nl=False)
-        return yes or typer.confirm("Go ahead?", err=True)
+        return _says_yes("Go ahead?", yes=yes)
 
-    treated = fix(Host(), Settings(host_url, context), Order(chosen, write), agreed=agreed, observe=talk)
+    treated = fix(Host(), settings, Order(chosen, write, named), agreed=agreed, observe=show)
     typer.echo(FIX_FORMATS[output_format](treated, options), nl=False)
     raise typer.Exit(max((one.outcome.exit_status for one in treated), default=ExitStatus.WELL))
 
@@ -434,53 +458,75 @@ def fix_command(
 def undo_command(
     entry_id: Annotated[str, typer.Argument(metavar="[ID]", help="Of doctor history: the newest that stands.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+    leave: Annotated[
+        bool, typer.Option("--leave", help="Take nothing back: all is right as it is, and stays so.")
+    ] = False,
 ) -> None:
     """Take back what a fix has changed: every file, and what was told to services and the kernel."""
     _somebody_to_ask(write=True, yes=yes)
-    from dockerdoctor.fixes.treatment import (  # noqa: PLC0415
-        Refused,
-        Stranded,
-        by_hand,
-    )
-    from dockerdoctor.fixes.undo import NothingToUndo, to_undo, undo  # noqa: PLC0415
+    from dockerdoctor.fixes import undo  # noqa: PLC0415
+    from dockerdoctor.fixes.treatment import Refused, Stranded, by_hand  # noqa: PLC0415
     from dockerdoctor.render.treated import history_text  # noqa: PLC0415
 
     _on_linux()
     host = Host()
     try:
-        entry = to_undo(host, entry_id)
-        if isinstance(entry, NothingToUndo):
+        entry = undo.to_undo(host, entry_id)
+        if isinstance(entry, undo.NothingToUndo):
             talk(entry.reason)
             raise typer.Exit(ExitStatus.USAGE if entry_id else ExitStatus.WELL)
         typer.echo(history_text([entry]), err=True, nl=False)
-        for line in by_hand(entry.steps[: entry.begun]):
-            talk(f"  {line}")
-        if not (yes or typer.confirm("Take it back?", err=True)):
+        for line in () if leave else by_hand(entry.steps[: entry.begun]):
+            show(f"  {line}")
+        if not _says_yes("Leave it as it is, for good?" if leave else "Take it back?", yes=yes):
             raise typer.Exit(ExitStatus.FINDINGS)
-        undo(host, entry, talk)
-    except (PermissionError, Refused) as no:
-        talk(f"refused, nothing was changed: {no}")
-        raise typer.Exit(ExitStatus.FINDINGS) from None
+        if leave:
+            undo.leave(host, entry)
+        else:
+            undo.undo(host, entry, show)
+    except Refused as no:
+        _refused(no.reason, *no.manual)
+    except OSError as no:
+        _refused(str(no))
     except Stranded as no:
-        talk(f"it could not be taken back whole: {no.reason}; what remains:")
+        show(f"it could not be taken back whole: {no.reason}; what remains:")
         for line in no.commands:
-            talk(f"  {line}")
+            show(f"  {line}")
         raise typer.Exit(ExitStatus.STRANDED) from None
-    typer.echo(f"{entry.id} was taken back")
+    typer.echo(f"{entry.id} {'is left as it is' if leave else 'was taken back'}")
+
+
+def _refused(reason: str, *manual: str) -> NoReturn:
+    show(f"refused, nothing was changed: {reason}")
+    for line in manual:
+        show(f"  {line}")
+    raise typer.Exit(ExitStatus.FINDINGS)
 
 
 @app.command("history")
-def history_command() -> None:
+def history_command(
+    output_format: Annotated[Format, typer.Option("--format", help="Of the list.")] = Format.TEXT,
+) -> None:
     """List what the doctor has changed on this host, and how that ended."""
+    from dockerdoctor.facts.changes import LOCK  # noqa: PLC0415
     from dockerdoctor.fixes.undo import history  # noqa: PLC0415
-    from dockerdoctor.render.treated import history_text  # noqa: PLC0415
+    from dockerdoctor.render.treated import HISTORY_FORMATS  # noqa: PLC0415
 
     _on_linux()
+    host = Host()
     try:
-        typer.echo(history_text(history(Host())), nl=False)
+        typer.echo(HISTORY_FORMATS[output_format](history(host), at_work=host.locked(LOCK)), nl=False)
     except PermissionError as no:
         talk(f"{no.filename} is root's own: sudo doctor history")
         raise typer.Exit(ExitStatus.UNEXAMINED) from None
+
+
+def _says_yes(question: str, *, yes: bool) -> bool:
+    """Ask; a terminal that is at its end has not agreed, and what was done before is still to be reported."""
+    try:
+        return yes or typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 def _somebody_to_ask(*, write: bool, yes: bool) -> None:
@@ -496,7 +542,8 @@ def version() -> None:
 
 
 def _interrupted(*_: object) -> None:
-    talk("interrupted")
+    with contextlib.suppress(OSError):  # the terminal may be what has gone
+        talk("interrupted")
     sys.exit(ExitStatus.INTERRUPTED)
 
 

@@ -32,3 +32,10 @@ def ready(step: str, caller: Caller) -> str:
     if FED.fullmatch(step):
         return f"sudo {step}"
     return f"sudo sh -c {shlex.quote(step)}" if SHELL.search(step) else f"sudo {step}"
+
+
+def bare(step: str) -> str:
+    """Take off again what `ready` puts before a command for those who are not root."""
+    if step.startswith("sudo sh -c "):
+        return shlex.split(step)[3]
+    return step.removeprefix("sudo ")

@@ -3,7 +3,7 @@
 import pytest
 
 from dockerdoctor.facts.caller import Caller
-from dockerdoctor.paste import ready
+from dockerdoctor.paste import bare, ready
 
 ROOT = Caller("root", root=True, home="/root", doctor="/opt/d/bin/doctor")
 ALICE = Caller("alice", root=False, home="/home/alice", doctor="/opt/d/bin/doctor")
@@ -35,3 +35,4 @@ ALICE = Caller("alice", root=False, home="/home/alice", doctor="/opt/d/bin/docto
 def test_ready(step, for_root, for_alice):
     assert ready(step, ROOT) == for_root
     assert ready(step, ALICE) == for_alice
+    assert bare(for_alice) == for_root

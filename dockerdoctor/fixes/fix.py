@@ -11,9 +11,10 @@ from enum import Enum
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.diagnose import examine_host, measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
+from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
-from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
+from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo, Installed
 from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.fixes import fix_dns
@@ -37,6 +38,7 @@ from dockerdoctor.fixes.vocabulary import is_fix_dns, understand
 from dockerdoctor.host import Host
 from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Report, Result, Severity, Status
+from dockerdoctor.paste import bare
 
 # What was restarted needs a moment; a proof that fails for longer is none.
 PROOF_DEADLINE = 25.0  # seconds
@@ -89,6 +91,7 @@ class Order:
 
     ids: tuple[str, ...] = ()  # checks; none: every root cause that is an error
     write: bool = False
+    named: tuple[str, ...] = ()  # those of them that were named in full: a symptom stands for its causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +126,55 @@ def fix(
         )
         return of_verdict(root, verdict)
 
+    dark = untold(patient.report, order)
     if not order.write:
         roots = chosen(patient.report, order)
-        return tuple(
-            by_fix_dns(root) if is_fix_dns(root.finding.fix) else plan(root, patient, host)[0] for root in roots
+        return (
+            *(by_fix_dns(root) if _is_fix_dns(root) else plan(root, patient, host)[0] for root in roots),
+            *dark,
         )
     done: list[Treated] = []
     while root := next((r for r in chosen(patient.report, order) if r.check.id not in {t.check for t in done}), None):
-        if is_fix_dns(root.finding.fix):
+        if _is_fix_dns(root):
             treated, treatment = by_fix_dns(root), None
             patient = _examine(host, settings)
         else:
             treated, treatment = plan(root, patient, host)
         if treatment and not host.is_root:
-            treated = replace(treated, outcome=Outcome.REFUSED, reason="only root may do this")
+            caller = patient.facts.of(Caller)
+            again = f"sudo {caller.doctor if caller else 'doctor'} fix {root.check.id} --write"
+            treated = replace(treated, outcome=Outcome.REFUSED, reason="only root may do this", next=(again,))
         elif treatment and not agreed(treated):
             treated = replace(treated, outcome=Outcome.DECLINED, reason="nothing was changed")
+        elif treatment and plan(root, patient, host)[1] != treatment:
+            # Whoever was asked may have thought for an hour: rules, services, files are no more what the plan was made for.
+            reason = "this host has changed since the plan was shown"
+            treated = replace(treated, outcome=Outcome.REFUSED, reason=reason, next=("# run doctor fix again",))
         elif treatment:
             treated = _carry_out(treated, treatment, patient.report, host, settings, observe)
-            patient = _examine(host, settings)
+            before, patient = patient, _examine(host, settings)
+            treated = replace(treated, next=(*treated.next, *lost(before.facts, patient.facts)))
         done.append(treated)
         if treated.outcome is Outcome.STRANDED:
             break
-    return tuple(done)
+    return (*done, *dark)
+
+
+def _is_fix_dns(root: Result) -> bool:
+    return is_fix_dns(map(bare, root.finding.fix))
+
+
+def lost(before: FactsView, after: FactsView) -> tuple[str, ...]:
+    """Say which containers did not come back: they are nobody's check."""
+    was, now = before.of(Containers), after.of(Containers)
+    if not (was and now):
+        return ()
+    running = {c.name for c in now.running}
+    return tuple(
+        f"# {c.name} ran before, and does not run now; see docker logs {c.name}"
+        for c in was.running
+        if c.name not in running
+    )
 
 
 def _examine(host: Host, settings: Settings) -> Patient:
@@ -158,10 +187,20 @@ def _examine(host: Host, settings: Settings) -> Patient:
 
 
 def chosen(report: Report, order: Order) -> tuple[Result, ...]:
-    """Give the root causes asked for."""
+    """Give the root causes asked for; one that was named and follows from others stands for these."""
     if order.ids:
-        return tuple(r for r in report.root_causes if r.check.id in order.ids)
+        causes = {cause for r in report.results if r.check.id in order.named for cause in r.because}
+        return tuple(r for r in report.root_causes if r.check.id in {*order.ids, *causes})
     return tuple(r for r in report.root_causes if r.check.severity is Severity.ERROR)
+
+
+def untold(report: Report, order: Order) -> tuple[Treated, ...]:
+    """Give what was named and could not be examined: nothing to do is not what that means."""
+    return tuple(
+        Treated(r.check.id, r.finding.summary, Outcome.REFUSED, "it could not be examined", next=r.finding.fix)
+        for r in report.results
+        if r.check.id in order.named and r.finding.status in {Status.UNKNOWN, Status.CRASH} and not r.because
+    )
 
 
 def of_verdict(root: Result, verdict: Verdict) -> Treated:
@@ -199,11 +238,14 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
     treated = Treated(check, finding.summary, Outcome.BY_HAND, next=finding.fix)
     endpoint = patient.facts.of(ChosenEndpoint)
     try:
-        understood = understand(finding.fix, host)
+        understood = understand(map(bare, finding.fix), host)
     except NotOurs as no:
         return replace(treated, reason=str(no)), None
     if endpoint and not endpoint.local and any(isinstance(step, Run) for step in understood.steps):
         return replace(treated, reason=f"the engine at {endpoint.url} is on another host"), None
+    if endpoint and _elsewhere(endpoint, host) and any(_of_docker(step) for step in understood.steps):
+        reason = f"its commands are for the engine that docker itself chooses, and {endpoint.url} was chosen here"
+        return replace(treated, reason=reason), None
     if any(not step.startswith("#") for step in understood.remains):
         # A variable of the caller's shell: the doctor was started with it, and could prove nothing.
         return replace(treated, reason="it takes a session of its own to try"), None
@@ -220,6 +262,16 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
         impact=impact or ((finding.impact,) if finding.impact else ()),
         next=understood.remains,
     ), treatment
+
+
+def _elsewhere(endpoint: ChosenEndpoint, host: Host) -> bool:
+    """Whether an engine was named on the command line, and is not the one that everybody means."""
+    named = endpoint.source.startswith("--")
+    return named and host.real_path(endpoint.socket_path) != host.real_path(DEFAULT_SOCKET)
+
+
+def _of_docker(step: Step) -> bool:
+    return isinstance(step, Run) and step.argv[0] == "docker"
 
 
 def _not_into_failure(steps: tuple[Step, ...], facts: FactsView, host: Host) -> tuple[Step, ...]:
@@ -314,6 +366,8 @@ def _carry_out(
 def still_sick(check: str, before: Report, after: Report) -> str:
     """Say what is not as it should be: the check that was to pass, or one that passed before; empty when all is well."""
     was = {r.check.id: r.finding.status for r in before.results}
+    if check not in {r.check.id for r in after.results}:
+        return f"{check} was not examined"
     for result in after.results:
         status = result.finding.status
         if result.check.id == check and status not in {Status.PASS, Status.SKIP}:

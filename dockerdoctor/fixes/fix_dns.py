@@ -39,7 +39,7 @@ from dockerdoctor.fixes.grounds import (
     refuse_flags,
     refuse_what_cannot_be_edited,
 )
-from dockerdoctor.fixes.steps import Put
+from dockerdoctor.fixes.steps import Folder, Put, Step
 from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out
 from dockerdoctor.host import FileState, Host
 from dockerdoctor.measure import FactsView, measure, required_probes
@@ -186,7 +186,10 @@ def _planned(
     host: Host, facts: FactsView, config: DaemonJson, verdict: Verdict, trial: Trial, names: tuple[str, ...]
 ) -> Plan:
     path = host.real_path(config.path)
-    before = host.file_state(path)
+    try:
+        before = host.file_state(path)
+    except OSError as no:
+        raise Refused(f"{path}: {no.strerror}", f"# set “dns” in {path} by hand") from no
     after = with_list(before.data if before else b"", "dns", verdict.servers)
     change = Put(path, before, replace(before, data=after, mtime_ns=0) if before else FileState(after))
     needed = before is None or before.data != after
@@ -232,7 +235,11 @@ def _carry_out(host: Host, facts: FactsView, plan: Plan, order: Order, observe: 
                 raise StillSick(f"names still do not resolve in new containers ({said})")
             host.sleep(PROOF_PAUSE)
 
-    steps = (*((plan.change,) if plan.change else ()), *(daemon.steps if daemon else ()))
+    steps: tuple[Step, ...] = daemon.steps if daemon else ()
+    if plan.change:
+        folder = plan.change.path.rpartition("/")[0]
+        made = () if host.exists(folder) else (Folder(folder),)
+        steps = (*made, plan.change, *steps)
     treatment = Treatment("fix-dns", verdict.reason, steps, socket=daemon.socket if daemon else "")
     try:
         journal = carry_out(treatment, host, proof if daemon else lambda: None, observe)

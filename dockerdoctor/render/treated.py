@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timezone
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -22,6 +22,8 @@ from rich.text import Text
 
 from dockerdoctor.fixes.fix import Outcome, Treated
 from dockerdoctor.fixes.journal import Ended, Entry
+from dockerdoctor.fixes.steps import Run
+from dockerdoctor.fixes.treatment import files, words
 from dockerdoctor.render import Format
 from dockerdoctor.render.fix import DIFF_STYLES
 from dockerdoctor.render.json import SCHEMA_VERSION
@@ -131,18 +133,41 @@ def render_json(all_treated: Sequence[Treated], options: Options) -> str:  # noq
     return json.dumps({"schema_version": SCHEMA_VERSION, "fixes": fixes}, indent=2, ensure_ascii=False) + "\n"
 
 
-def history_text(entries: Sequence[Entry]) -> str:
-    """One line for each treatment, the newest first."""
+def history_text(entries: Sequence[Entry], *, at_work: bool = False) -> str:
+    """One line for each treatment, the newest first; `at_work`: a doctor is, and the newest that is open is its own."""
     if not entries:
         return "The doctor has changed nothing on this host.\n"
     lines = []
     for entry in entries:
         when = datetime.fromtimestamp(entry.when).astimezone().strftime("%Y-%m-%d %H:%M:%S") if entry.when else "?" * 19
         how = f"cannot be read: {entry.problem}" if entry.problem else ENDS[entry.ended]
+        if at_work and entry.ended is None:
+            how, at_work = "at work now", False
         lines.append(tame(f"{entry.id:20} {when}  {entry.check:28} {how}"))
     return "\n".join(lines) + "\n"
 
 
+def history_json(entries: Sequence[Entry], *, at_work: bool = False) -> str:
+    """The same for programs, under names that only ever get company."""
+    history = [
+        {
+            "id": entry.id,
+            "check": entry.check,
+            "summary": entry.summary,
+            "when": datetime.fromtimestamp(entry.when, timezone.utc).isoformat(),
+            "ended": entry.ended.value if entry.ended else None,
+            "problem": entry.problem,
+            "files": list(files(entry.steps)),
+            "commands": [words(step) for step in entry.steps if isinstance(step, Run)],
+            "undo": entry.stands and not entry.problem,
+        }
+        for entry in entries
+    ]
+    document = {"schema_version": SCHEMA_VERSION, "at_work": at_work, "history": history}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+HISTORY_FORMATS: dict[Format, Callable[..., str]] = {Format.TEXT: history_text, Format.JSON: history_json}
 FIX_FORMATS: dict[Format, Callable[[Sequence[Treated], Options], str]] = {
     Format.TEXT: render_text,
     Format.JSON: render_json,

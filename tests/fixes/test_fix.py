@@ -4,10 +4,11 @@ from datetime import datetime, timezone
 
 import pytest
 
+from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.containers import Container, Containers
-from dockerdoctor.facts.endpoint import ChosenEndpoint
+from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo
-from dockerdoctor.fixes.fix import Order, Outcome, Patient, chosen, plan, still_sick, with_containers
+from dockerdoctor.fixes.fix import Order, Outcome, Patient, chosen, fix, lost, plan, still_sick, untold, with_containers
 from dockerdoctor.fixes.steps import Run, Running, restarts_dockerd
 from dockerdoctor.host import Completed, Host
 from dockerdoctor.measure import FactsView
@@ -39,10 +40,22 @@ SICK = report(
 
 @pytest.mark.parametrize(
     ("ids", "expected"),
-    [((), ["a.error"]), (("a.warning",), ["a.warning"]), (("a.symptom",), []), (("a.warning", "a.error"), ["a.error", "a.warning"])],
+    [((), ["a.error"]), (("a.warning",), ["a.warning"]), (("a.symptom",), ["a.error"]), (("a.warning", "a.error"), ["a.error", "a.warning"])],
 )  # fmt: skip
 def test_root_causes_alone_are_treated_and_warnings_when_named(ids, expected):
-    assert [r.check.id for r in chosen(SICK, Order(ids))] == expected
+    assert [r.check.id for r in chosen(SICK, Order(ids, named=ids))] == expected
+
+
+def test_an_area_does_not_stand_for_causes_elsewhere():
+    assert chosen(SICK, Order(("a.symptom",))) == ()
+
+
+def test_what_was_named_and_cannot_be_told_is_not_well():
+    dark = report(result("a.dark", UNKNOWN), result("a.well", PASS))
+    (one,) = untold(dark, Order(("a.dark", "a.well"), named=("a.dark", "a.well")))
+    assert (one.outcome, one.outcome.exit_status) == (Outcome.REFUSED, 1)
+    assert untold(dark, Order(("a.dark",))) == ()
+    assert untold(SICK, Order(("a.dark",), named=("a.dark",))) == ()
 
 
 @pytest.mark.parametrize(
@@ -52,6 +65,8 @@ def test_root_causes_alone_are_treated_and_warnings_when_named(ids, expected):
         ([result("a.error", SKIP), result("a.well", PASS)], ""),
         ([result("a.error", FAIL), result("a.well", PASS)], "a.error"),
         ([result("a.error", UNKNOWN)], "a.error"),
+        ([result("a.error", Status.CRASH)], "a.error"),
+        ([result("a.well", PASS)], "a.error was not examined"),
         ([result("a.error", PASS), result("a.well", FAIL)], "a.well, which was well before"),
         ([result("a.error", PASS), result("a.well", FAIL, severity=Severity.WARNING)], ""),
         # What could not be seen before is not what the fix has broken.
@@ -139,6 +154,11 @@ class Fake(Host):
         (("systemctl reload docker", "unset DOCKER_HOST"), LOCAL, Outcome.BY_HAND, "session"),
         (("docker rm -f web",), LOCAL, Outcome.BY_HAND, "docker rm"),
         (("systemctl reload docker",), ChosenEndpoint("tcp://10.0.0.9:2376", "DOCKER_HOST"), Outcome.BY_HAND, "another host"),
+        (("sudo systemctl reload docker",), LOCAL, Outcome.PLANNED, ""),
+        (("docker restart web",), ChosenEndpoint("unix:///var/run/docker.sock", "--host"), Outcome.PLANNED, ""),
+        (("docker restart web",), ChosenEndpoint("unix:///run/user/1/docker.sock", "DOCKER_HOST"), Outcome.PLANNED, ""),
+        # Docker's own client would ask another engine than the one that was examined.
+        (("docker restart web",), ChosenEndpoint("unix:///run/user/1/docker.sock", "--host"), Outcome.BY_HAND, "was chosen here"),
     ],
 )  # fmt: skip
 def test_what_is_planned_and_what_is_left_to_a_person(tmp_path, fix, endpoint, outcome, reason):
@@ -148,3 +168,42 @@ def test_what_is_planned_and_what_is_left_to_a_person(tmp_path, fix, endpoint, o
     assert reason in treated.reason
     # What is left to a person is shown as the finding had it.
     assert outcome is Outcome.PLANNED or treated.next == fix
+
+
+def test_containers_that_do_not_come_back_are_named():
+    assert lost(facts(WEB, DB), facts(DB)) == ("# web ran before, and does not run now; see docker logs web",)
+    assert lost(facts(WEB), facts(WEB, DB)) == lost(FactsView({}), facts(DB)) == ()
+
+
+class Patients:
+    """A host on which one check fails until something is done, and what is asked meanwhile."""
+
+    def __init__(self, monkeypatch, tmp_path, *, root=True):
+        self.host = Fake(tmp_path, {})
+        self.carried = []
+        sick = report(result("a.error", FAIL, fix=("echo x > /etc/a",)))
+        patient = Patient(sick, FactsView({ChosenEndpoint: LOCAL, Caller: Caller("u", root, "/", "/bin/doctor")}))
+        monkeypatch.setattr("dockerdoctor.fixes.fix._examine", lambda *_: patient)
+        monkeypatch.setattr("dockerdoctor.fixes.fix._carry_out", lambda treated, *_: self.carried.append(1) or treated)
+        monkeypatch.setattr(Fake, "is_root", root)
+        (tmp_path / "etc").mkdir()
+        self.file = tmp_path / "etc/a"
+
+    def fix(self, agreed):
+        return fix(self.host, Settings(), Order((), write=True), agreed=agreed)[0]
+
+
+def test_what_changed_while_somebody_was_asked_is_not_touched(monkeypatch, tmp_path):
+    patients = Patients(monkeypatch, tmp_path)
+    said = patients.fix(lambda _: bool(patients.file.write_text("mine")))
+    assert (said.outcome, patients.carried) == (Outcome.REFUSED, [])
+    assert "changed since" in said.reason
+    assert patients.fix(lambda _: True).outcome is Outcome.PLANNED
+    assert patients.carried == [1]
+
+
+def test_whoever_is_not_root_is_told_what_to_run(monkeypatch, tmp_path):
+    patients = Patients(monkeypatch, tmp_path, root=False)
+    said = patients.fix(lambda _: True)
+    assert (said.outcome, said.next) == (Outcome.REFUSED, ("sudo /bin/doctor fix a.error --write",))
+    assert patients.carried == []

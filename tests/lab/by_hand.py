@@ -13,7 +13,9 @@ PACKAGES = "packages are the package manager's to install, and to take away"
 SESSION = "a variable of the caller's shell is for the caller to unset"
 BUILDS = "nothing is changed: a file's time is"
 INSIDE = "rules inside a container are its own, and gone with it"
+MOUNTED = "the file is mounted into a container, which would keep the old one if another took its place"
 BY_HAND = {
+    "dns-stale-container-resolvconf:own-*": MOUNTED,
     "ctr-exec-format-error": COPIES,
     "ctr-entrypoint-crlf": COPIES,
     "ctr-exit-127-126:not-executable": COPIES,

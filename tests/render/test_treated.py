@@ -6,8 +6,10 @@ import pytest
 
 from dockerdoctor.fixes.fix import Outcome, Treated
 from dockerdoctor.fixes.journal import Ended, Entry
+from dockerdoctor.fixes.steps import Put, Run
+from dockerdoctor.host import FileState
 from dockerdoctor.render.terminal import Options
-from dockerdoctor.render.treated import history_text, plan_text, render_json, render_text
+from dockerdoctor.render.treated import history_json, history_text, plan_text, render_json, render_text
 
 TREATED = Treated(
     "area.check",
@@ -56,3 +58,30 @@ def test_history_has_a_line_each(ended):
 def test_history_says_what_it_cannot_read_and_that_there_is_none():
     assert "cannot be read: E" in history_text([Entry("1", "", "", 0.0, "", (), 1, None, "E")])
     assert "nothing" in history_text([])
+
+
+def test_history_says_which_is_at_work_now():
+    open_one, older = (Entry(n, "a.check", "s", 1e9, "", (), 1, None) for n in ("2", "1"))
+    assert [line.split("  ")[-1].strip() for line in history_text([open_one, older], at_work=True).splitlines()] == [
+        "at work now",
+        "cut short",
+    ]
+
+
+def test_history_for_programs_has_no_bytes_of_files():
+    steps = (Put("/etc/a", FileState(b"secret"), None, "/copy"), Run(("systemctl", "restart", "docker")))
+    document = json.loads(history_json([Entry("1", "a.check", "s", 1e9, "", steps, 2, Ended.APPLIED)]))
+    assert document["history"] == [
+        {
+            "id": "1",
+            "check": "a.check",
+            "summary": "s",
+            "when": "2001-09-09T01:46:40+00:00",
+            "ended": "applied",
+            "problem": "",
+            "files": ["/etc/a"],
+            "commands": ["systemctl restart docker"],
+            "undo": True,
+        }
+    ]
+    assert "secret" not in str(document)
