@@ -188,8 +188,8 @@ def _planned(
     path = host.real_path(config.path)
     try:
         before = host.file_state(path)
-    except OSError as no:
-        raise Refused(f"{path}: {no.strerror}", f"# set “dns” in {path} by hand") from no
+    except OSError as unread:
+        raise Refused(f"{path}: {unread.strerror}", f"# set “dns” in {path} by hand") from unread
     after = with_list(before.data if before else b"", "dns", verdict.servers)
     change = Put(path, before, replace(before, data=after, mtime_ns=0) if before else FileState(after))
     needed = before is None or before.data != after
