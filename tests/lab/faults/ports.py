@@ -173,7 +173,8 @@ FAULTS = (
         broken=ANSWERS,
         inject="systemctl stop docker.socket docker\n"
         + background("python3 -m http.server --directory /etc 8080")
-        + "systemctl start docker",
+        + "systemctl start docker"
+        + SETTLE,
         verify_fix=True,
         engines=("28.5",),  # earlier ones give it up in another way: port-shadowed-host-service
     ),
@@ -185,7 +186,8 @@ FAULTS = (
         broken=ANSWERS,
         inject="systemctl stop docker.socket docker\n"
         + background("python3 -m http.server --directory /etc 8080")
-        + "systemctl start docker\npkill -x python3",
+        + "systemctl start docker\npkill -x python3"
+        + SETTLE,
         verify_fix=True,
         engines=("28.5",),
     ),
