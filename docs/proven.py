@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.lab.base import ENGINES
-from tests.lab.by_hand import BY_HAND
 from tests.lab.fault import FIXED, Fault, Healthy, at, engines, results_file
 from tests.lab.faults import FAULTS
 from tests.lab.healthy import HEALTHY, STATES
 from tests.lab.lookalikes import LOOK_ALIKES
+from tests.lab.repairs import BY_HAND, KILLED, KINDS
 
 DOCS = Path(__file__).parent
 NOT_RUN, NOT_PROVEN, NOT_THERE = "not run", "**not proven**", "–"
@@ -45,6 +45,16 @@ def coverage(note: str) -> str:
     lines += [f"| {state} | {machine} |" for state, machine in STATES]
     lines += ["", "## Look-alikes", "", "Each was on a machine without the other, and was named without the other.", ""]
     lines += ["| one | other |", "|---|---|", *(f"| {one} | {other} |" for one, other in told_apart(cells))]
+    lines += [
+        "",
+        "## Kills",
+        "",
+        "After each line of its journal `doctor fix` is killed; `doctor undo` restores every byte.",
+        "",
+    ]
+    lines += ["| machine | kind | kills |", "|---|---|---|"]
+    killed = {KILLED.format(name): kind for name, kind in KINDS.items()}
+    lines += [f"| {name} | {kind} | {cells.get((name, 'kills'), NOT_RUN)} |" for name, kind in killed.items()]
     lines += [
         "",
         "## Repairs that are left to a person",
@@ -87,6 +97,8 @@ def outcomes(file: Path) -> dict[tuple[str, str], str]:
         noted = json.loads(line)
         patient, engine = noted.get("fault") or noted["healthy"], release[noted["suite"]]
         known[patient, engine] = f"{noted['seconds']['check']:.1f} s" if noted["proven"] else NOT_PROVEN
+        if "kills" in noted:
+            known[patient, "kills"] = str(noted["kills"])
         if "warnings" in noted:
             known[patient, "warnings"] = ", ".join(f"`{warning}`" for warning in noted["warnings"]) or "none"
     return known

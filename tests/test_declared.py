@@ -4,12 +4,12 @@ import fnmatch
 from collections import Counter
 
 from dockerdoctor.checks import CATALOGUE
-from tests.lab.by_hand import BY_HAND
 from tests.lab.fault import at, engines
 from tests.lab.faults import FAULTS
 from tests.lab.healthy import HEALTHY, STATES
 from tests.lab.lookalikes import LOOK_ALIKES
 from tests.lab.pairs import PAIRS
+from tests.lab.repairs import BY_HAND
 
 BY_ID = {fault.id: fault for fault in FAULTS}
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.lab.by_hand import by_hand
 from tests.lab.fault import FIXED, Fault, NotProven, at, do, engines, fails, noted
 from tests.lab.faults import FAULTS
 from tests.lab.machine import Machine
 from tests.lab.matrix import require
+from tests.lab.repairs import KILLED, KINDS, by_hand
 
 pytestmark = pytest.mark.lab
 
@@ -102,7 +102,7 @@ def test_fixed_and_taken_back(fault, engine):
 
 
 # Kills the doctor as soon as it has written so many lines of its journal.
-KILLED = """\
+KILLS = """\
 import os, signal, sys
 from dockerdoctor import cli
 from dockerdoctor.host import Host
@@ -124,33 +124,31 @@ cli.main()
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "daemon-json-syntax:still-running",
-        pytest.param("net-ip-forward-off", marks=pytest.mark.matrix),
-        pytest.param("net-forward-drop-other-firewall:chain", marks=pytest.mark.matrix),
-        pytest.param("proxy-percent-systemd", marks=pytest.mark.matrix),
-        pytest.param("docker-unit-masked:service", marks=pytest.mark.matrix),
-    ],
+    "name", [pytest.param(name, marks=pytest.mark.matrix if number else ()) for number, name in enumerate(KINDS)]
 )
 def test_killed_after_any_line_of_the_journal(name):
     fault = at(BY_ID[name], engines(BY_ID[name])[0])
-    with Machine.boot(**fault.machine) as m:
+    row = {"fault": KILLED.format(name)}
+    with noted(row, fault.machine) as watch, Machine.boot(**fault.machine) as m:
         do(m, fault.setup)
         do(m, fault.inject)
         rules = runs(m)
         before = state(m, rules=rules)
-        m.write("/srv/killed.py", KILLED)
+        m.write("/srv/killed.py", KILLS)
         python = m.run("head -1 $(command -v doctor)").stdout.strip("#!\n ")
         for lines in range(1, 40):
             done = m.run(f"{python} /srv/killed.py {lines} fix {fault.check} --write --yes", check=False, timeout=120)
             if done.returncode == 0:
                 break
             assert done.returncode in {-9, 137}, done
-            assert "changes.unfinished" in m.doctor("check", "--only", "changes.*", "--format", "json").stdout
+            last = m.run("cd /var/lib/dockerdoctor; tail -n 1 $(ls | tail -n 1)/progress").stdout.strip()
+            found = json.loads(m.doctor("check", "--only", "changes.*", "--format", "json").stdout)["results"][0]
+            assert (found["id"], found["status"]) == ("changes.unfinished", "pass" if last == "applied" else "fail")
             m.run("doctor undo --yes", timeout=200)
             assert state(m, rules=rules) == before, f"after {lines} lines"
         assert lines > 4
+        row["kills"] = lines - 1
+        watch("check")
         m.run("doctor undo --yes", timeout=200)
         assert state(m, rules=rules) == before
 

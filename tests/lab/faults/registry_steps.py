@@ -159,7 +159,8 @@ FAULTS = (
         machine={"dns": {"reg.lab": "{gateway}"}, "daemon_json": {"registry-mirrors": ["http://reg.lab:5000"]}},
         inject=lambda m: m.dns.restart({"reg.lab": "2001:db8::5"}),
         broken="docker rmi hello-world >/dev/null 2>&1; timeout 40 docker pull -q hello-world",
-        cure="echo '{gateway} reg.lab' >> /etc/hosts",
+        # Go reads the file again after five seconds.
+        cure="echo '{gateway} reg.lab' >> /etc/hosts; sleep 6",
     ),
     Fault(
         "registry-ipv6-unreachable:no-ipv6-at-all",
@@ -168,6 +169,7 @@ FAULTS = (
         setup="sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1",
         inject=lambda m: m.dns.restart({"reg.lab": "2001:db8::5"}),
         broken="timeout 30 docker pull -q reg.lab:5000/library/hello-world",
-        cure="echo '{gateway} reg.lab' >> /etc/hosts",
+        # Go reads the file again after five seconds.
+        cure="echo '{gateway} reg.lab' >> /etc/hosts; sleep 6",
     ),
 )

@@ -1,4 +1,4 @@
-"""By patterns of their ids: faults whose commands, as shown, repair; and which the doctor leaves to a person all the same, and why."""
+"""What `doctor fix` repairs on machines, what it leaves to a person and why, and the kinds of steps at which it is killed."""
 
 from fnmatch import fnmatchcase
 
@@ -14,6 +14,7 @@ SESSION = "a variable of the caller's shell is for the caller to unset"
 BUILDS = "nothing is changed: a file's time is"
 INSIDE = "rules inside a container are its own, and gone with it"
 MOUNTED = "the file is mounted into a container, which would keep the old one if another took its place"
+# By patterns of their ids.
 BY_HAND = {
     "dns-stale-container-resolvconf:own-*": MOUNTED,
     "ctr-exec-format-error": COPIES,
@@ -41,6 +42,17 @@ BY_HAND = {
     "dns-embedded-resolver-broken*": INSIDE,
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",
 }
+
+
+# One of each kind: the doctor is killed after every line of its journal.
+KINDS = {
+    "daemon-json-syntax:still-running": "a file, and dockerd restarted",
+    "net-ip-forward-off": "a setting of the kernel, and files that keep it",
+    "net-forward-drop-other-firewall:chain": "a rule of the firewall",
+    "proxy-percent-systemd": "a drop-in, units read again, dockerd restarted",
+    "docker-unit-masked:service": "a unit unmasked and started",
+}
+KILLED = "{} (killed)"
 
 
 def by_hand(fault: Fault) -> str:
