@@ -37,7 +37,9 @@ def start(units: Units | None) -> tuple[str, ...]:
     """Start the daemon, whatever systemd remembers of failed attempts."""
     if units and not units.systemd:
         return ("service docker start",)
-    return ("systemctl reset-failed docker.service docker.socket", "systemctl start docker.service")
+    # While a start is still under way, "start" would wait for that one, and go down with it.
+    verb = "restart" if units and units.docker.active == "activating" else "start"
+    return ("systemctl reset-failed docker.service docker.socket", f"systemctl {verb} docker.service")
 
 
 def shown(unit: Unit) -> Evidence:

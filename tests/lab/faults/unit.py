@@ -46,7 +46,7 @@ FAULTS = (
     Fault(
         "daemon-start-failure:forking",
         "engine.unit-type",
-        inject=setting("Type=forking", "TimeoutStartSec=10"),
+        inject=setting("Type=forking", "TimeoutStartSec=6"),
         broken="systemctl restart docker.service",
         verify_fix=True,
     ),
