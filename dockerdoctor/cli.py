@@ -22,14 +22,13 @@ from dockerdoctor import __version__, outputs
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
-from dockerdoctor.facts.endpoint import ClientConfig, Settings
-from dockerdoctor.facts.engine import DaemonProcess
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.facts.upstreams import usable
 from dockerdoctor.fixes.dns import Verdict
 from dockerdoctor.host import INTERRUPTIONS, Host
-from dockerdoctor.measure import Facts, FactsView
+from dockerdoctor.measure import Facts
 from dockerdoctor.model import Check, Report, Severity
 from dockerdoctor.nearest import nearest
 from dockerdoctor.render import FORMATS, Format, ReportFormat
@@ -270,8 +269,7 @@ def report_command(
     if os.path.lexists(path):
         _taken(path)
     facts, seconds = measure_host(host, Settings(host_url, context), CATALOGUE, passive=passive, also=(RecentLog,))
-    report, known = report_on(facts, CATALOGUE, seconds, began), FactsView(facts)
-    secrets = known_secrets(host, known.of(ClientConfig), known.of(DaemonProcess))
+    report, secrets = report_on(facts, CATALOGUE, seconds, began), known_secrets(host, facts)
     packed = pack(members(facts, report, platform.python_version(), secrets), folder, began[0], secrets)
     try:
         host.create_file(str(path), packed, 0o600)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
-from dockerdoctor.facts.endpoint import mask_text
+from dockerdoctor.facts.endpoint import mask_logins, mask_text
 
 HIDDEN = "***"
 
@@ -23,10 +23,11 @@ HIDDEN = "***"
 
 # In the name of a variable, a flag, a field: DB_PASSWORD, --registry-token, splunk-token, X-Amz-Signature; not --passive.
 _TELLING = re.compile(
-    r"(?<!by)pass(?!ive|ed|es|ing|thr)|pwd|secret|token|credential|auth|signature|cookie|[a-z0-9_.-]key", re.IGNORECASE
+    r"(?<!by)pass(?!ive|ed|es|ing|thr)|[_.-]pwd|^pwd$|secret|token|credential|auth(?!or(?!iz))|signature|cookie|[a-z0-9_.-]key",
+    re.IGNORECASE,
 )
 # Of these a number or a path is no secret: AUTH_LEVEL=2, maxkeys=200, --tlskey=/etc/docker/key.pem.
-_CERTAIN = re.compile(r"pass(?!ive|ed|es|ing|thr)|pwd|secret|token|credential", re.IGNORECASE)
+_CERTAIN = re.compile(r"pass(?!ive|ed|es|ing|thr)|[_.-]pwd|^pwd$|secret|token|credential", re.IGNORECASE)
 # Names of fields that hold nothing else, whatever their value is.
 _FIELD = re.compile(
     r"(?:[\w.-]*[_.-])?(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?)|auth|identitytoken|registrytoken"
@@ -70,13 +71,6 @@ _TOKENS = re.compile(
 _JWT = re.compile(r"\beyJ[\w-]{8,}(?:[.+/=][\w+/=-]*)*")  # base64 of what begins with {"
 _WORD = re.compile(r"[^\s\"'@]+(?:@[^\s\"'@]+)+")
 _BLOB = re.compile(r"(?<![\w+/=.-])[A-Za-z0-9+/]{11,}={0,2}(?![\w+/=.-])")
-# curl -u al:s3cret; but docker run -u 1000:1000.
-_USER = re.compile(r"(?<!\S)(-u|--user|--proxy-user|-U)([\s\x1e=]+)([\"']?)(?!\d+:\d)([^\s:\"'/]+):([^\s\"']+)")
-# Programs whose -p, -w or -a is a password; mysql takes it without a blank.
-_BY_LETTER = re.compile(
-    r"((?:mysql|maria|mongo|sshpass|redis-cli|ldap(?:search|whoami))[\w./-]*(?:(?!-[pwa])[^|;&\r\n]){0,200}?[\s\x1e]-[pwa])"
-    r"([\s\x1e]+)?(?![\s\x1e-])([^\s\"'|;&]+)"
-)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -92,8 +86,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _QUERY.sub(rf"\1{HIDDEN}", text)
     text = _assignments(text)
     text = _SPOKEN.sub(lambda m: m[0] if _HARMLESS.fullmatch(m[2]) else f"{m[1]}{HIDDEN}", text)
-    text = _USER.sub(rf"\1\2\3\4:{HIDDEN}", text)
-    text = _BY_LETTER.sub(lambda m: f"{m[1]}{m[2] or ''}{HIDDEN}", text)
+    text = mask_logins(text)
     return _BLOB.sub(lambda m: HIDDEN if _is_login(m[0]) else m[0], text)
 
 
@@ -125,6 +118,8 @@ def spellings(secrets: Iterable[str]) -> set[str]:
 def _harmless(name: str, value: str) -> bool:
     if _HARMLESS.fullmatch(value) or _PATH.fullmatch(value):
         return True
+    if name == "PWD":  # of a shell: the folder it is in
+        return value.startswith("/")
     return not _CERTAIN.search(name) and bool(_NUMBER.fullmatch(value))
 
 

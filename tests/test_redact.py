@@ -75,6 +75,8 @@ PLANTED = [
     (f"curl --user 'admin:{SECRET}' http://localhost/", SECRET),
     (f"mysqladmin ping -h localhost -u root -p{SECRET}", SECRET),
     (f"mongosh -u root -p {SECRET}", SECRET),
+    (f"Server=db;Uid=sa;Pwd={SECRET};", SECRET),
+    (f"sqlcmd -S localhost -U sa -P {SECRET} -Q x", SECRET),
     # what is known by its form
     (JWT, JWT),
     ("ghp_0123456789abcdefghij0123456789abcdef", "ghp_0123456789"),
@@ -220,6 +222,9 @@ def test_a_known_secret_that_is_a_common_word_does_not_spoil_everything(word):
         "DB_PASSWORD=***",
         "http://al:***@proxy.test:3128",
         "POSTGRES_PASSWORD_FILE=/run/secrets/db",
+        "org.opencontainers.image.authors=al <al at example.test>",
+        "PWD=/app/src",
+        "docker run -p 8080:80 mysql",
         "tmpfs /run tmpfs rw,nosuid,nodev,size=1024k,mode=755 0 0",
         "journalctl -u docker.service",
     ],

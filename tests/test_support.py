@@ -10,7 +10,8 @@ import pytest
 
 from dockerdoctor.archive import NoArchive, pack, unpack
 from dockerdoctor.diagnose import report_on
-from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, Settings
+from dockerdoctor.facts.containers import Containers, _inspected
+from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing, Settings
 from dockerdoctor.facts.engine import DaemonProcess
 from dockerdoctor.facts.known_secrets import known_secrets
 from dockerdoctor.facts.log import RecentLog
@@ -138,11 +139,27 @@ def test_secrets_of_this_hosts_settings_are_known(tmp_path):
     for path, text in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    found = known_secrets(
-        Host(tmp_path, {"MY_SECRET": "of-shell-1"}),
-        ClientConfig("/root/.docker/config.json", exists=True),
-        DaemonProcess(7),
-    )
+    facts = {ClientConfig: ClientConfig("/root/.docker/config.json", exists=True), DaemonProcess: DaemonProcess(7)}
+    found = known_secrets(Host(tmp_path, {"MY_SECRET": "of-shell-1"}), facts)
     told = {"of-daemon-1", "of-daemon-2", "of-default-1", "of-unit-1", "of-registry-1", "of-dockerd-1", "of-shell-1"}
     assert told <= found
-    assert not known_secrets(Host(tmp_path / "nothing", {}), None, None)
+    assert not known_secrets(Host(tmp_path / "nothing", {}), {})
+
+
+def test_secrets_of_containers_are_known():
+    said = {
+        "Config": {"Env": ["DB_PASSWORD=of-web-1", "A=1"]},
+        "Path": "redis-server",
+        "Args": ["--requirepass", "of-web-2"],
+    }
+
+    class Engine(Host):
+        def unix_http(self, path, target, *_, **__):
+            return (200, {}, json.dumps(said).encode()) if "/web/" in target else (404, {}, b'{"message": "gone"}')
+
+    facts = {
+        ChosenEndpoint: ChosenEndpoint("unix:///run/docker.sock", "default"),
+        DaemonPing: DaemonPing("ok", answered=True, api_version="1.41"),
+        Containers: Containers((_inspected({"Id": "web"}, ""), _inspected({"Id": "gone"}, ""))),
+    }
+    assert known_secrets(Engine("/nonexistent", {}), facts) == {"of-web-1", "of-web-2"}

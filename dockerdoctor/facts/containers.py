@@ -20,7 +20,7 @@ LABEL = "io.dockerdoctor.probe"
 # are looked at that may be in trouble, then those that run, then the newest of the rest.
 MAX_INSPECTED = 200
 MAX_AT_REST = 50
-SECRET_NAME = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
+SECRET_NAME = re.compile(r"pass|[_.-]pwd|secret|token|key|credential|auth", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ def _mask_word(word: str) -> str:
 
 
 # "--requirepass x", "--token=x", "DB_PASSWORD=x", "\"password\": \"x\"", and redis-cli's "-a x".
-_TELLING = re.compile(r"pass|secret|token|credential|auth|key", re.IGNORECASE)
+_TELLING = re.compile(r"pass|[_.-]pwd|secret|token|credential|auth|key", re.IGNORECASE)
 _GIVEN = re.compile(r"(?<![\w.-])([\w.-]+)(=|[\"']\s*:\s*|\s+)")
 _VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^\s\"]+")
 
@@ -215,9 +215,26 @@ def mask_words(text: str) -> str:
         if value and (gap.strip() or not value[0].startswith("-")):
             kept += [text[done : given.end()], "***"]
             done = value.end()
-    return mask_text("".join([*kept, text[done:]]))
+    return mask_logins(mask_text("".join([*kept, text[done:]])))
 
 
+# "curl -u al:x", but not "docker run -u 1000:1000".
+_LOGIN = re.compile(r"(?<!\S)((?:-u|-U|--user|--proxy-user)[\s=]+[\"']?(?!\d+:\d)[^\s:\"'/]+:)(?!//)[^\s\"']+")
+# Programs of which one letter is the password; mysql takes it without a blank only. "-p 80:80" is a port of docker run's.
+_WITHIN = r"[^|;&\r\n]{0,200}?\s"
+_LETTER = re.compile(
+    rf"((?:(?:mysql|maria){_WITHIN}-p|(?:(?:mongo|sshpass){_WITHIN}-p|ldap{_WITHIN}-w|redis-cli{_WITHIN}-a|sqlcmd{_WITHIN}-P)\s*)"
+    r"[\"']?)(?![\s-]|\d+:\d)[^\s\"'|;&]+"
+)
+
+
+def mask_logins(text: str) -> str:
+    """Mask passwords that a command is given without being called so."""
+    return _LETTER.sub(r"\1***", _LOGIN.sub(r"\1***", text))
+
+
+# Between arguments, a blank that none of them has.
+_BETWEEN = "\x1e"
 _FLAG = re.compile(r"--?[\w.-]+")
 
 
@@ -229,7 +246,7 @@ def mask_arguments(arguments: Iterable[str]) -> tuple[str, ...]:
         words.append("***" if of_secret and not word.startswith("-") else mask_words(word))
         cli = cli or word.endswith("-cli")
         of_secret = bool(_FLAG.fullmatch(word) and _TELLING.search(word)) or (cli and word == "-a")
-    return tuple(words)
+    return tuple(mask_logins(_BETWEEN.join(words)).split(_BETWEEN)) if words else ()
 
 
 @probe()

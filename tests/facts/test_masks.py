@@ -6,7 +6,15 @@ import time
 import pytest
 
 from dockerdoctor.facts.containers import _inspected, _listed
-from dockerdoctor.facts.endpoint import Settings, chosen_endpoint, client_config, mask_text, mask_url, mask_words
+from dockerdoctor.facts.endpoint import (
+    Settings,
+    chosen_endpoint,
+    client_config,
+    mask_arguments,
+    mask_text,
+    mask_url,
+    mask_words,
+)
 from dockerdoctor.facts.redis import _unsaid
 from dockerdoctor.fixes.dns import diff_of
 from dockerdoctor.host import Host
@@ -76,6 +84,13 @@ def test_what_is_no_password_stays(text):
         ("app", "redis://:s3cret@redis:6379"),
         ("redis-cli", "-a", "s3cret", "ping"),
         ("sh", "-c", "redis-cli -h x -a s3cret ping"),
+        ("redis-cli", "-p", "6379", "-a", "s3cret"),
+        ("curl", "-fsS", "-u", "al:s3cret", "http://x/"),
+        ("sh", "-c", "curl --user 'al:s3cret' http://x/"),
+        ("mysqladmin", "ping", "-h", "localhost", "-ps3cret"),
+        ("sh", "-c", "mysqladmin ping -uroot -p's3cret'"),
+        ("mongosh", "-u", "root", "-p", "s3cret"),
+        ("sqlcmd", "-U", "sa", "-P", "s3cret"),
     ],
 )
 def test_a_containers_command(args):
@@ -86,9 +101,25 @@ def test_a_containers_command(args):
 
 
 @pytest.mark.parametrize(
+    "args",
+    [
+        ("docker", "run", "-u", "1000:1000", "mysql", "-p", "3306:3306"),
+        ("docker", "run", "mongo", "-p", "27017:27017"),
+        ("redis-cli", "-p", "6379", "ping"),
+        ("mysql", "-P", "3306", "-p", "shop"),
+        ("ps", "-u", "root", ""),
+        ("curl", "--user-agent", "x", "http://al/b:c"),
+    ],
+)
+def test_arguments_that_are_no_password_stay(args):
+    assert mask_arguments(args) == args
+
+
+@pytest.mark.parametrize(
     "env",
     [
         "DB_PASSWORD=s3cret",
+        "MYSQL_PWD=s3cret",
         'CONFIG={"password": "s3cret"}',
         "JAVA_OPTS=-Xmx1g -Ddb.password=s3cret",
         "DSN=host=db password=s3cret",
