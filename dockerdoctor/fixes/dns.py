@@ -11,10 +11,10 @@ from enum import Enum
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.containers import Container
 from dockerdoctor.facts.daemon_json import decode
-from dockerdoctor.facts.endpoint import mask_text
 from dockerdoctor.facts.trial import Trial
 from dockerdoctor.facts.upstreams import Candidate, Upstreams, usable
 from dockerdoctor.model import Report
+from dockerdoctor.redact import redact
 
 # glibc asks no more than three (MAXNS of resolv.h), and says nothing of the rest.
 MAX_SERVERS = 3
@@ -238,7 +238,8 @@ def what_containers_got(trial: Trial) -> tuple[tuple[str, str], ...]:
 
 
 def diff_of(path: str, before: bytes | None, after: bytes) -> tuple[str, ...]:
-    """The change as `diff -u` shows it, passwords masked; it can be printed even where the bytes are no text."""
-    old, new = (mask_text(decode(d)[0] if d is not None else "").splitlines() for d in (before, after))
+    """The change as `diff -u` shows it, secrets hidden; it can be printed even where the bytes are no text."""
+    # Logins, too: what is around the change in a client's config.json is shown with it.
+    old, new = (redact(decode(d)[0] if d is not None else "").splitlines() for d in (before, after))
     source = path if before is not None else "/dev/null"
     return tuple(difflib.unified_diff(list(old), list(new), source, path, lineterm=""))

@@ -153,3 +153,11 @@ def test_the_diff_can_be_printed_whatever_the_file_holds():
     lines = diff_of("/f", b'\xef\xbb\xbf{"labels": ["\xff"]}', b'\xef\xbb\xbf{"labels": ["\xff"], "dns": ["a"]}')
     assert lines[-1] == '+{"labels": ["\ufffd"], "dns": ["a"]}'
     assert diff_of("/f", None, b"{}\n")[:2] == ("--- /dev/null", "+++ /f")
+
+
+def test_the_diff_shows_no_login_that_stands_beside_the_change():
+    was = b'{\n "auths": {"r.example": {"auth": "dXNlcjpwYXNz"}},\n "httpProxy": "http://u:hidden@p:1",\n "credsStore": "a"\n}\n'
+    shown = "\n".join(diff_of("/f", was, was.replace(b'"a"', b'"b"')))
+    assert '- "credsStore": "a"' in shown
+    assert "dXNlcjpwYXNz" not in shown
+    assert "hidden" not in shown
