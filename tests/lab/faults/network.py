@@ -139,6 +139,8 @@ FAULTS: tuple[Fault, ...] = (
         broken=REACHES_OUT,
         verify_fix=True,
         symptoms=("network.egress", "dns.forward-firewall", "dns.containers-resolve"),
+        # It turns forwarding on as soon as the doctor's network is made.
+        on={"28.5": {"symptoms": ()}},
     ),
     Fault(
         "net-ip-forward-off:daemon-json",
