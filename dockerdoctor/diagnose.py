@@ -65,21 +65,19 @@ def report_on(
     )
 
 
-def examine_host(
-    host: Host,
-    settings: Settings,
-    checks: Iterable[Check] = CATALOGUE,
-    *,
-    passive: bool = False,
-    patience: float = PATIENCE,
-) -> Report:
-    """Measure and report; nothing of it is left behind."""
-    checks, began = tuple(checks), now()
+def examination(host: Host, settings: Settings) -> tuple[Facts, Report]:
+    """Measure all that there is and report; nothing of it is left behind."""
+    began = now()
     try:
-        facts, seconds = measure_host(host, settings, checks, passive=passive, patience=patience)
+        facts, seconds = measure_host(host, settings, CATALOGUE)
     finally:
         sweep_abandoned()
-    return report_on(facts, checks, seconds, began)
+    return facts, report_on(facts, CATALOGUE, seconds, began)
+
+
+def examine_host(host: Host, settings: Settings) -> Report:
+    """Give the report alone."""
+    return examination(host, settings)[1]
 
 
 def now() -> tuple[datetime, float]:

@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dockerdoctor.facts.client_tls import TlsFiles, trust
@@ -35,8 +36,15 @@ def ping_unix(host: Host, path: str, timeout: float = PING_TIMEOUT) -> DaemonPin
     dialled = host.dial_unix(path, timeout)
     if not dialled.ok:
         return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
+    return _asked(lambda: host.unix_http(path, "/_ping", timeout, MAX_PING_BYTES), began)
+
+
+def _asked(ask: Callable[[], tuple[int, Mapping[str, str], bytes]], began: float) -> DaemonPing:
+    """Ask over a connection that is there, and say how that ended; raises ssl.SSLError, which only TLS can explain."""
     try:
-        status, headers, body = host.unix_http(path, "/_ping", timeout, MAX_PING_BYTES)
+        status, headers, body = ask()
+    except ssl.SSLError:
+        raise
     except ConnectionError as no:  # RemoteDisconnected, an HTTPException too, among them
         return DaemonPing("ok", answered=False, outcome=f"closed without an answer ({failure_name(no)})")
     except (http.client.HTTPException, ValueError) as no:
@@ -95,20 +103,16 @@ def _ping_tcp(host: Host, endpoint: ChosenEndpoint) -> DaemonPing:
     if not dialled.ok:
         return DaemonPing(dialled.outcome, answered=False, outcome=dialled.outcome, seconds=dialled.seconds)
     began = time.monotonic()
+
+    def ask() -> tuple[int, Mapping[str, str], bytes]:
+        tls = trust(host, endpoint) if endpoint.tls else None
+        return host.tcp_http(address, port, "/_ping", PING_TIMEOUT, MAX_PING_BYTES, tls)
+
     try:
-        status, headers, body = host.tcp_http(
-            address, port, "/_ping", PING_TIMEOUT, MAX_PING_BYTES, trust(host, endpoint) if endpoint.tls else None
-        )
+        return _asked(ask, began)
     except ssl.SSLError as no:
         plain = not isinstance(no, ssl.SSLCertVerificationError) and _speaks_plainly(host, address, port)
         return DaemonPing("ok", answered=False, outcome=PLAIN if plain else broken_off(no))
-    except ConnectionError as no:
-        return DaemonPing("ok", answered=False, outcome=f"closed without an answer ({failure_name(no)})")
-    except (http.client.HTTPException, ValueError) as no:
-        return DaemonPing("ok", answered=False, outcome=f"not HTTP: {type(no).__name__}: {no!s:.80}")
-    except OSError as no:
-        return DaemonPing("ok", answered=False, outcome=failure_name(no), seconds=round(time.monotonic() - began, 3))
-    return _judge_ping(status, {k.lower(): v for k, v in headers.items()}, body, time.monotonic() - began)
 
 
 PLAIN = "plain HTTP, where TLS was asked for"

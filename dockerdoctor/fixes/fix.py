@@ -8,21 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from dockerdoctor.checks import CATALOGUE
-from dockerdoctor.diagnose import examine_host, measure_host, now, report_on
+from dockerdoctor.diagnose import examination
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo, Installed
-from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.fixes import fix_dns
 from dockerdoctor.fixes.accepted import refusal
 from dockerdoctor.fixes.daemon_json import NotAnObject
 from dockerdoctor.fixes.dns import RETURNING, Ending, Verdict, diff_of
 from dockerdoctor.fixes.shell import NotOurs
-from dockerdoctor.fixes.steps import DOCKER_UNITS, Run, Running, Step, restarts_dockerd
+from dockerdoctor.fixes.steps import Run, Running, Step, restarts_dockerd, starts_dockerd
 from dockerdoctor.fixes.treatment import (
     Refused,
     StepFailed,
@@ -31,6 +29,7 @@ from dockerdoctor.fixes.treatment import (
     Treatment,
     carry_out,
     files,
+    insist,
     starting,
     words,
 )
@@ -151,8 +150,8 @@ def fix(
             reason = "this host has changed since the plan was shown"
             treated = replace(treated, outcome=Outcome.REFUSED, reason=reason, next=("# run doctor fix again",))
         elif treatment:
-            treated = _carry_out(treated, treatment, patient.report, host, settings, observe)
-            before, patient = patient, _examine(host, settings)
+            before = patient
+            treated, patient = _carry_out(treated, treatment, before, host, settings, observe)
             treated = replace(treated, next=(*treated.next, *lost(before.facts, patient.facts)))
         done.append(treated)
         if treated.outcome is Outcome.STRANDED:
@@ -178,12 +177,8 @@ def lost(before: FactsView, after: FactsView) -> tuple[str, ...]:
 
 
 def _examine(host: Host, settings: Settings) -> Patient:
-    began = now()
-    try:
-        facts, seconds = measure_host(host, settings, CATALOGUE)
-    finally:
-        sweep_abandoned()
-    return Patient(report_on(facts, CATALOGUE, seconds, began), FactsView(facts))
+    facts, report = examination(host, settings)
+    return Patient(report, FactsView(facts))
 
 
 def chosen(report: Report, order: Order) -> tuple[Result, ...]:
@@ -252,7 +247,11 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
     if not understood.steps:
         return replace(treated, reason="its fix is a decision, not a command"), None
     steps, impact = with_containers(_not_into_failure(understood.steps, patient.facts, host), patient.facts)
-    socket = endpoint.socket_path if endpoint and any(starts_dockerd(step) for step in steps) else ""
+    socket = (
+        endpoint.socket_path
+        if endpoint and any(isinstance(step, Run) and starts_dockerd(step.argv) for step in steps)
+        else ""
+    )
     treatment = Treatment(check, finding.summary, steps, socket)
     return replace(
         treated,
@@ -287,7 +286,8 @@ def _not_into_failure(steps: tuple[Step, ...], facts: FactsView, host: Host) -> 
         if not refusal(host, installed, start.flags if start else (), was.data):
             return steps
     return tuple(
-        replace(step, again=(), back=()) if isinstance(step, Run) and starts_dockerd(step) else step for step in steps
+        replace(step, again=(), back=()) if isinstance(step, Run) and starts_dockerd(step.argv) else step
+        for step in steps
     )
 
 
@@ -318,16 +318,6 @@ def with_containers(steps: tuple[Step, ...], facts: FactsView) -> tuple[tuple[St
     return (*steps[:first], Running(mine), *steps[first:]), lines
 
 
-def starts_dockerd(step: Step) -> bool:
-    """Whether the daemon must answer after a step."""
-    return (
-        isinstance(step, Run)
-        and step.argv[:1] == ("systemctl",)
-        and step.argv[1] in {"start", "restart"}
-        and bool(DOCKER_UNITS & set(step.argv[2:]))
-    )
-
-
 def _commands(steps: Sequence[Step]) -> Iterator[str]:
     yield from (words(step) for step in steps if isinstance(step, Run))
     yield from (shlex.join(starting(step.names)) for step in steps if isinstance(step, Running))
@@ -339,28 +329,34 @@ def _commands(steps: Sequence[Step]) -> Iterator[str]:
 def _carry_out(
     treated: Treated,
     treatment: Treatment,
-    before: Report,
+    before: Patient,
     host: Host,
     settings: Settings,
     observe: Callable[[str], None],
-) -> Treated:
+) -> tuple[Treated, Patient]:
+    """Do it, and give the host as it is now: what proved the fix, or, once all was put back, a look of its own."""
+    proven = before
+
+    def problem() -> str:
+        nonlocal proven
+        proven = _examine(host, settings)
+        return still_sick(treated.check, before.report, proven.report)
+
     def proof() -> None:
         observe("examining this host again")
-        end = host.clock() + PROOF_DEADLINE
-        while problem := still_sick(treated.check, before, examine_host(host, settings)):
-            if host.clock() > end:
-                raise StillSick(problem)
-            host.sleep(PROOF_PAUSE)
+        insist(problem, host, PROOF_DEADLINE, PROOF_PAUSE)
 
     try:
         journal = carry_out(treatment, host, proof, observe)
     except Refused as no:
-        return replace(treated, outcome=Outcome.REFUSED, reason=no.reason, next=no.manual)
+        treated = replace(treated, outcome=Outcome.REFUSED, reason=no.reason, next=no.manual)
     except Stranded as no:
-        return replace(treated, outcome=Outcome.STRANDED, reason=no.reason, next=no.commands)
+        treated = replace(treated, outcome=Outcome.STRANDED, reason=no.reason, next=no.commands)
     except (OSError, StepFailed, StillSick) as no:
-        return replace(treated, outcome=Outcome.ROLLED_BACK, reason=str(no))
-    return replace(treated, outcome=Outcome.APPLIED, journal=journal.id)
+        treated = replace(treated, outcome=Outcome.ROLLED_BACK, reason=str(no))
+    else:
+        return replace(treated, outcome=Outcome.APPLIED, journal=journal.id), proven
+    return treated, _examine(host, settings)
 
 
 def still_sick(check: str, before: Report, after: Report) -> str:

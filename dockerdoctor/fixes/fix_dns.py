@@ -40,7 +40,7 @@ from dockerdoctor.fixes.grounds import (
     refuse_what_cannot_be_edited,
 )
 from dockerdoctor.fixes.steps import Folder, Put, Step
-from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out
+from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, insist
 from dockerdoctor.host import FileState, Host
 from dockerdoctor.measure import FactsView, measure, required_probes
 from dockerdoctor.model import Report
@@ -224,16 +224,15 @@ def _carry_out(host: Host, facts: FactsView, plan: Plan, order: Order, observe: 
     daemon = plan.daemon if order.restart else None
     remains = plan.daemon.commands if plan.daemon else ("# restart dockerd the way it was started",)
 
+    def problem() -> str:
+        trial = try_servers(host, endpoint, ping, (), plan.names)
+        if plan.places <= {v.place for v in trial.views if well(v)}:
+            return ""
+        said = "; ".join(f"{place}: {what}" for place, what in what_containers_got(trial))
+        return f"names still do not resolve in new containers ({said})"
+
     def proof() -> None:
-        end = host.clock() + PROOF_DEADLINE
-        while True:
-            trial = try_servers(host, endpoint, ping, (), plan.names)
-            if plan.places <= {v.place for v in trial.views if well(v)}:
-                return
-            if host.clock() > end:
-                said = "; ".join(f"{place}: {what}" for place, what in what_containers_got(trial))
-                raise StillSick(f"names still do not resolve in new containers ({said})")
-            host.sleep(PROOF_PAUSE)
+        insist(problem, host, PROOF_DEADLINE, PROOF_PAUSE)
 
     steps: tuple[Step, ...] = daemon.steps if daemon else ()
     if plan.change:

@@ -70,6 +70,11 @@ def restarts_dockerd(argv: Sequence[str]) -> bool:
     return argv[:1] == ("systemctl",) and argv[1] in {"restart", "stop", "kill"} and bool(DOCKER_UNITS & set(argv[2:]))
 
 
+def starts_dockerd(argv: Sequence[str]) -> bool:
+    """Whether the daemon must answer after a command."""
+    return argv[:1] == ("systemctl",) and argv[1] in {"start", "restart"} and bool(DOCKER_UNITS & set(argv[2:]))
+
+
 Step: TypeAlias = Put | Folder | Running | Run
 
 

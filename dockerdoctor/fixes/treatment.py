@@ -266,11 +266,17 @@ def starting(names: Sequence[str]) -> tuple[str, ...]:
 
 def _await_engine(host: Host, socket: str) -> None:
     """Wait until dockerd answers, as it does shortly after the service manager calls it ready."""
-    end = host.clock() + PING_DEADLINE
-    while not ping_unix(host, socket, 2.0).answered:
+    silent = f"dockerd does not answer within {PING_DEADLINE:g} s"
+    insist(lambda: "" if ping_unix(host, socket, 2.0).answered else silent, host, PING_DEADLINE, PING_PAUSE)
+
+
+def insist(problem: Callable[[], str], host: Host, deadline: float, pause: float) -> None:
+    """Ask, both times in seconds, until nothing is wrong any more; raises StillSick with what is."""
+    end = host.clock() + deadline
+    while said := problem():
         if host.clock() > end:
-            raise StillSick(f"dockerd does not answer within {PING_DEADLINE:g} s")
-        host.sleep(PING_PAUSE)
+            raise StillSick(said)
+        host.sleep(pause)
 
 
 # -- backwards

@@ -694,3 +694,8 @@ def test_unit_missing(docker, ping, process, programs, status):
     found = unit.unit_missing.decide(HERE, units(docker), ping, process, programs)
     assert found.status is status
     assert status is not FAIL or found.fix[0] == "apt-get install -y --reinstall docker.io"
+
+
+@pytest.mark.parametrize(("active", "verb"), [("inactive", "start"), ("failed", "start"), ("activating", "restart")])
+def test_a_start_that_is_under_way_is_ended_first(active, verb):
+    assert prerequisites.start(units(replace(ACTIVE, active=active)))[-1] == f"systemctl {verb} docker.service"

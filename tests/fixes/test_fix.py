@@ -184,7 +184,9 @@ class Patients:
         sick = report(result("a.error", FAIL, fix=("echo x > /etc/a",)))
         patient = Patient(sick, FactsView({ChosenEndpoint: LOCAL, Caller: Caller("u", root, "/", "/bin/doctor")}))
         monkeypatch.setattr("dockerdoctor.fixes.fix._examine", lambda *_: patient)
-        monkeypatch.setattr("dockerdoctor.fixes.fix._carry_out", lambda treated, *_: self.carried.append(1) or treated)
+        monkeypatch.setattr(
+            "dockerdoctor.fixes.fix._carry_out", lambda treated, *_: self.carried.append(1) or (treated, patient)
+        )
         monkeypatch.setattr(Fake, "is_root", root)
         (tmp_path / "etc").mkdir()
         self.file = tmp_path / "etc/a"
@@ -207,3 +209,18 @@ def test_whoever_is_not_root_is_told_what_to_run(monkeypatch, tmp_path):
     said = patients.fix(lambda _: True)
     assert (said.outcome, said.next) == (Outcome.REFUSED, ("sudo /bin/doctor fix a.error --write",))
     assert patients.carried == []
+
+
+def test_what_proved_a_fix_is_not_measured_again(monkeypatch, tmp_path):
+    patients = Patients(monkeypatch, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(Fake, "is_root", True)
+    (tmp_path / "var/lib").mkdir(parents=True)
+    known = {ChosenEndpoint: LOCAL, Caller: Caller("u", True, "/", "/bin/doctor")}
+    sick, well = (result("a.error", s, fix=("echo x > /etc/a",)) for s in (FAIL, PASS))
+    looks = [sick, sick, well]
+    monkeypatch.setattr("dockerdoctor.fixes.fix._examine", lambda *_: Patient(report(looks.pop(0)), FactsView(known)))
+    monkeypatch.setattr("dockerdoctor.fixes.fix.PROOF_PAUSE", 0.0)
+    assert patients.fix(lambda _: True).outcome is Outcome.APPLIED
+    assert looks == []
+    assert patients.file.read_text() == "x\n"
