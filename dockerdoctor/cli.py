@@ -20,6 +20,8 @@ import typer
 
 from dockerdoctor import __version__, outputs
 from dockerdoctor.checks import CATALOGUE
+from dockerdoctor.commands.completion import completion
+from dockerdoctor.commands.plugin import plugin
 from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.endpoint import Settings
@@ -539,6 +541,10 @@ def version() -> None:
     typer.echo(f"dockerdoctor {__version__}")
 
 
+app.add_typer(plugin, name="plugin")
+app.command()(completion)
+
+
 def _interrupted(*_: object) -> None:
     with contextlib.suppress(OSError):  # the terminal may be what has gone
         talk("interrupted")
@@ -553,8 +559,8 @@ def _our_bug(kind: type[BaseException], bug: BaseException, trace: TracebackType
     os._exit(ExitStatus.BUG)
 
 
-def main() -> None:
-    """Run the command; every way out has its documented exit code."""
+def main(called: str = "") -> None:
+    """Run the command; every way out has its documented exit code. `called`: as what, if not by the program's name."""
     # Ctrl-C and SIGTERM unwind alike, so that nothing is left behind; click would make an exit status 1 of the first.
     for number in INTERRUPTIONS:
         signal.signal(number, _interrupted)
@@ -564,7 +570,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Not app(): Typer would put a hook of its own in the place of ours.
-        typer.main.get_command(app)(standalone_mode=True)
+        typer.main.get_command(app)(prog_name=called or None, standalone_mode=True)
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else int(done.code is not None)
     except BrokenPipeError:

@@ -738,6 +738,15 @@ class Host:
             target.unlink(missing_ok=True)
             raise
 
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link, in the place of one that is there; raises OSError."""
+        place = self.path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Never without one: the new one is made beside it and takes its name.
+        draft = place.with_name(f".{place.name}.{os.getpid()}{UNFINISHED}")
+        draft.symlink_to(target)
+        draft.replace(place)
+
     def sweep_unfinished(self, path: str) -> None:
         """Remove what a `put_file` that was killed has left beside a file."""
         target = self.path(path)

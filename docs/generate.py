@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import contract
-import typer
+from commandline import commands
 
 from dockerdoctor.checks import CATALOGUE
-from dockerdoctor.cli import app
 from dockerdoctor.render.catalogue import section
 
 DOCS = Path(__file__).parent
@@ -30,13 +29,9 @@ def checks() -> str:
 
 def cli() -> str:
     """Give every command's own help."""
-    group = typer.main.get_command(app)
     lines = ["# Commands", "", NOTE, ""]
-    top = typer.Context(group, info_name="doctor")
-    for name in group.list_commands(top):
-        command = group.get_command(top, name)
-        context = typer.Context(command, info_name=f"doctor {name}", terminal_width=100, max_content_width=100)
-        lines += [f"## doctor {name}", "", "```", command.get_help(context), "```", ""]
+    for name, _, context in commands():
+        lines += [f"## {name}", "", "```", context.get_help(), "```", ""]
     return "\n".join([*lines, "## Exit codes", "", *exit_codes(), ""])
 
 

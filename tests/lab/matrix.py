@@ -34,6 +34,12 @@ def cases(patients: Iterable[Fault | Healthy]) -> list[object]:
     return found
 
 
+def on_engines() -> list[object]:
+    """Give every suite, by its engine: the oldest for `make test`, the others for `make matrix`."""
+    first = min(ENGINES)
+    return [pytest.param(s, id=e, marks=() if e == first else (pytest.mark.matrix,)) for e, s in ENGINES.items()]
+
+
 def controlled(fault: Fault) -> bool:
     """
     Whether a machine is examined before it is broken, too: a quarter of a proof's time.

@@ -30,6 +30,8 @@ HOST = {
     "dnsmasq": "dnsmasq-base",
     "mkfs.xfs": "xfsprogs",
     "mkfs.btrfs": "btrfs-progs",
+    "zsh": "zsh",
+    "fish": "fish",
 }
 # Cannot be examined: the same exit status as the doctor's.
 CANNOT = 3

@@ -1,0 +1,1 @@
+"""Commands that make the doctor at home on a host; they examine nothing."""
