@@ -1,0 +1,82 @@
+"""The host as a plan sees it: its files and rules, and on top of them what the steps so far make of them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+
+from dockerdoctor.fixes.shell import NotOurs
+from dockerdoctor.fixes.steps import Put
+from dockerdoctor.host import FileState, Host
+
+# Not files, though they look like it.
+KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
+# Docker mounts these into a container, which would keep the old one.
+MOUNTED = re.compile(r"/containers/[0-9a-f]{64}/")
+
+
+class Desk:
+    """The host's files, and on top of them what the steps so far make of them."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.planned: dict[str, FileState | None] = {}
+        self.chains: dict[tuple[str, ...], list[str]] = {}
+        self.anchors: set[tuple[tuple[str, ...], str]] = set()  # rules behind which others are put back
+
+    def path(self, path: str) -> str:
+        """Where a file really lies: links are followed and kept; raises NotOurs."""
+        if not path.startswith("/"):
+            raise NotOurs(f"{path} depends on the folder it is said in")
+        try:
+            real = self.host.real_path(path)
+        except OSError as no:
+            raise NotOurs(f"{path}: {no.strerror}") from no
+        if f"{real}/".startswith(KERNEL_FOLDERS):
+            raise NotOurs(f"{real} is no file")
+        if MOUNTED.search(real):
+            raise NotOurs(f"{real} is mounted into a container, which would not see another in its place")
+        return real
+
+    def itself(self, path: str) -> str:
+        """A file that a command takes the place of, or away: a link to one would be lost; raises NotOurs."""
+        if self.host.readlink(path):
+            raise NotOurs(f"{path} is a link")
+        return self.path(path)
+
+    def state(self, path: str) -> FileState | None:
+        """How a file will be by now; raises NotOurs for what is none."""
+        if path not in self.planned:
+            try:
+                self.planned[path] = self.host.file_state(path)
+            except OSError as no:
+                raise NotOurs(f"{path}: {no.strerror}") from no
+            if self.host.hard_linked(path):
+                raise NotOurs(f"{path} has another name (a hard link), and would be cut off from it")
+        return self.planned[path]
+
+    def put(self, path: str, after: FileState | None) -> Put:
+        """Plan that a file becomes this."""
+        step = Put(path, self.state(path), after)
+        self.planned[path] = after
+        return step
+
+    def write(self, path: str, text: str, mode: int | None = None) -> Put:
+        """Plan a file's content; owner and mode stay what they are."""
+        before = self.state(real := self.path(path))
+        after = replace(before, data=text.encode(), mtime_ns=0) if before else FileState(text.encode())
+        return self.put(real, replace(after, mode=mode) if mode is not None else after)
+
+    def chain(self, *listing: str) -> list[str]:
+        """Give the lines of a chain as they will be by now; who plans a change of it makes it here too. Raises NotOurs."""
+        if listing not in self.chains:
+            self.chains[listing] = self.run(*listing).splitlines()
+        return self.chains[listing]
+
+    def run(self, *argv: str) -> str:
+        """Ask the host something; raises NotOurs if it does not say."""
+        done = self.host.run(*argv, timeout=10)
+        if not done.ok:
+            raise NotOurs(f"{shlex.join(argv)}: {done.err.strip() or done.code}")
+        return done.out
