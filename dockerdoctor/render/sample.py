@@ -33,7 +33,7 @@ from dockerdoctor.render.terminal import (
     root_cause,
 )
 from dockerdoctor.render.words import tame, tame_finding, tame_report
-from dockerdoctor.sample.model import BUILD, SampleReport, Verdict
+from dockerdoctor.sample.model import SampleReport, Verdict
 
 
 def render_text(report: SampleReport, options: Options) -> str:
@@ -63,7 +63,7 @@ def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:
         yield Text("")
         yield Text(f"And `{other.stage.id}`:", style="bold")
         yield _own(other)
-    if report.notes and (options.verbose or (failure and failure.stage is BUILD)):
+    if report.notes and (options.verbose or (failure and failure.stage.id == "build")):
         yield Text("")
         yield Text("The build was given:", style="dim")
         yield from (Padding(Text(note, style="dim"), (0, 0, 0, 2)) for note in report.notes)
@@ -176,6 +176,17 @@ def _stage(verdict: Verdict) -> dict[str, Any]:
         "evidence": [{"source": e.source, "saw": e.saw} for e in finding.evidence],
         "fix": list(finding.fix),
         "seconds": round(verdict.seconds, 3),
+        "instead": verdict.instead,
+        "parts": [
+            {
+                "name": part.name,
+                "status": part.status.value,
+                "said": part.said,
+                "seconds": round(part.seconds, 3),
+                "output": list(part.output),
+            }
+            for part in verdict.parts
+        ],
     }
 
 

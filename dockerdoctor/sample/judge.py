@@ -101,6 +101,33 @@ class BuildLog:
             self.lines.append(line)
 
 
+@dataclass
+class Layers:
+    """What a pull said so far of each layer."""
+
+    state: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # from its first word to its last
+    began: dict[str, float] = field(default_factory=dict)
+    last: str = ""
+
+    def hear(self, event: dict[str, object], clock: float) -> str:
+        """Note an event; returns a line to show, where it brought something new."""
+        layer, status = str(event.get("id", "")), str(event.get("status", ""))
+        new = status != self.state.get(layer, "")
+        # "Pulling from library/python" has the tag for an id.
+        if layer and not status.startswith("Pulling from"):
+            self.state[layer] = status
+            self.seconds[layer] = clock - self.began.setdefault(layer, clock)
+        if not new or not status:
+            return ""
+        self.last = f"{layer}: {status}" if layer else status
+        return self.last
+
+    def whole(self, layer: str) -> bool:
+        """Whether a layer is here."""
+        return self.state.get(layer) in {"Pull complete", "Already exists"}
+
+
 def telling(lines: Sequence[str], most: int = 5) -> tuple[str, ...]:
     """Choose the lines that say why a step failed: the first warning, and the errors; else the last lines."""
     said = [line.strip() for line in lines if not line.startswith(ENGINES_OWN)]

@@ -1,9 +1,11 @@
-"""The stages of a sample run, their verdicts, and the report of them; no behaviour beyond counting."""
+"""What a sample run is made of: stages, their verdicts, and the report of them; no behaviour beyond counting."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.model import Endpoint, Engine, Finding, Report, Result, Severity, Status
@@ -11,25 +13,35 @@ from dockerdoctor.model import Endpoint, Engine, Finding, Report, Result, Severi
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of the run, named for ever."""
+    """
+    One step of the run, named for ever; made by `@stage`.
+
+    It is gone through once all that it needs was had. What one did not bring about may be had another way all the same,
+    so that the stages after it are examined still: that is what `otherwise` tries, and it says how, or nothing.
+    """
 
     id: str
     title: str  # the statement that should be true
     doing: str  # what is shown while it is under way
+    needs: tuple[str, ...]  # ids of stages
+    work: Callable[[Any], Finding]  # of the scene
+    otherwise: Callable[[Any], str] | None = None  # of the scene, too
 
 
-ENDPOINT = Stage("endpoint", "The engine answers", "Asking the engine")
-PORT = Stage("port", "The port of this host is free", "Looking at the port")
-BASE_IMAGE = Stage("base-image", "The base image is there", "Pulling the base image")
-BUILD = Stage("build", "The image can be built", "Building the image")
-START = Stage("start", "The container starts", "Starting the container")
-PUBLISHED = Stage("published", "The engine publishes the container's port", "Looking for the published port")
-PAGE = Stage("page", "The published port serves a page", "Fetching the page")
-GREETING = Stage("greeting", "The page greets the world", "Reading the page")
-HOSTNAME = Stage("hostname", "The page names the container", "Reading the page")
-VISITS = Stage("visits", "The page counts visits, or says that it cannot", "Reading the page")
-CLEANUP = Stage("cleanup", "What was started is gone again", "Removing what was started")
-STAGES = (ENDPOINT, PORT, BASE_IMAGE, BUILD, START, PUBLISHED, PAGE, GREETING, HOSTNAME, VISITS, CLEANUP)
+def stage(
+    stage_id: str,
+    *,
+    title: str,
+    doing: str,
+    needs: Iterable[str] = (),
+    otherwise: Callable[[Any], str] | None = None,
+) -> Callable[[Callable[[Any], Finding]], Stage]:
+    """Declare a stage: `def page(scene: Scene) -> Finding`; the title is what should be true."""
+
+    def wrap(work: Callable[[Any], Finding]) -> Stage:
+        return Stage(stage_id, title, doing, tuple(needs), work, otherwise)
+
+    return wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +55,29 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of several things that a stage does: a step of the Dockerfile, a layer of an image."""
+
+    name: str  # "Step 4/8 : RUN pip install -r requirements.txt"
+    status: Status
+    said: str = ""  # "from the cache"
+    seconds: float = 0.0
+    output: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a stage came to."""
 
     stage: Stage
     finding: Finding
     seconds: float = 0.0
+    parts: tuple[Part, ...] = ()
+    instead: str = ""  # how the stages after it were examined all the same: "a stand-in: this host's own Python"
 
     @property
     def failed(self) -> bool:
-        """Whether the sample stopped here."""
+        """Whether this is broken."""
         return self.finding.status is Status.FAIL
 
 

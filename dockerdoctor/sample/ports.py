@@ -1,4 +1,4 @@
-"""Who has the port of this host that the sample wants."""
+"""The port of this host that the sample wants: whether it is free, who has it, and what another run left there."""
 
 from __future__ import annotations
 
@@ -10,11 +10,55 @@ from dataclasses import replace
 from typing import Any
 
 from dockerdoctor.checks.ports import by, freeing
+from dockerdoctor.examine import passed
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.listeners import holders, tcp_of
+from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.host import Host
-from dockerdoctor.model import Evidence
-from dockerdoctor.sample.judge import Holder
+from dockerdoctor.measure import measure, required_probes
+from dockerdoctor.model import Evidence, Finding
+from dockerdoctor.sample.judge import Holder, port_taken
+from dockerdoctor.sample.model import stage
+from dockerdoctor.sample.scene import LABEL, Scene
+
+
+def _next(scene: Scene) -> str:
+    """Go on with another port, as the person will."""
+    scene.port = next_free(scene.wishes.port)
+    return f"port {scene.port}"
+
+
+@stage("port", title="The port of this host is free", doing="Looking at the port", needs=("endpoint",), otherwise=_next)
+def port(scene: Scene) -> Finding:
+    """Remove what earlier runs left behind, then see whether the port can be had."""
+    api = scene.api()
+    removed = [c for c in api.containers(all=True, filters={"label": LABEL}) if not alive(scene.host, c)]
+    for left in removed:
+        with contextlib.suppress(scene.missing):
+            api.remove_container(left["Id"], force=True)
+    if finding := taken(scene):
+        return finding
+    scene.port = scene.wishes.port
+    names = ", ".join(str(c["Names"][0]).lstrip("/") for c in removed)
+    return passed(f"{scene.port}" + (f"; removed {names}, left from an earlier run" if names else ""))
+
+
+def alive(host: Host, left: Mapping[str, Any]) -> bool:
+    """Whether the run that started a container is still at work."""
+    pid = (left.get("Labels") or {}).get(f"{LABEL}.pid", "")
+    return pid.isdigit() and "run-sample" in host.cmdline(int(pid))
+
+
+def taken(scene: Scene) -> Finding | None:
+    """Say who has the port, if anybody has."""
+    wanted = scene.port or scene.wishes.port
+    holder = container_holder(wanted, scene.api().containers())
+    if not holder and (not scene.local or is_free(wanted)):
+        return None
+    if not holder:
+        known, _ = measure(required_probes(PROBES, (Containers,)), scene.host, scene.facts)
+        holder = process_holder(scene.host, wanted, known.of(Containers) or Containers(()))
+    return port_taken(wanted, holder, next_free(wanted))
 
 
 def is_free(port: int) -> bool:

@@ -3,7 +3,7 @@ import socket
 
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.host import Host
-from dockerdoctor.sample.port import container_holder, is_free, next_free, process_holder
+from dockerdoctor.sample.ports import container_holder, is_free, next_free, process_holder
 
 
 def test_holder_is_this_process():

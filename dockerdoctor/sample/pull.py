@@ -1,0 +1,67 @@
+"""The base image: here already, or pulled from its registry."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from dockerdoctor.examine import failed, passed
+from dockerdoctor.facts.endpoint import mask_text
+from dockerdoctor.model import Evidence, Finding, Status
+from dockerdoctor.sample import source
+from dockerdoctor.sample.judge import Layers, meaning
+from dockerdoctor.sample.model import Part, stage
+from dockerdoctor.sample.scene import Scene
+from dockerdoctor.sample.stream import TooLate
+
+
+@stage("base-image", title="The base image is there", doing="Pulling the base image", needs=("endpoint",))
+def base_image(scene: Scene) -> Finding:
+    """Pull what the Dockerfile starts from, unless it is here."""
+    base = source.base_image((source.folder() / "Dockerfile").read_text(encoding="utf-8"))
+    if short := present(scene, base):
+        scene.base = base
+        return passed(f"{base} is here ({short})")
+    if failure := pulled(scene, base, scene.wishes.timeout):
+        return failure
+    scene.base = base
+    return passed(f"{base} was pulled")
+
+
+def present(scene: Scene, image: str) -> str:
+    """Give the short id of an image that the engine has; empty if it has not."""
+    with contextlib.suppress(scene.missing):
+        return str(scene.api().inspect_image(image)["Id"]).removeprefix("sha256:")[:12]
+    return ""
+
+
+def pulled(scene: Scene, image: str, patience: float) -> Finding | None:
+    """Pull an image, and say what went wrong, if something did."""
+    stream = scene.stream(lambda own: own.pull(image, stream=True, decode=True))
+    layers = Layers()
+    try:
+        for event in stream.events(patience):
+            if "error" in event:
+                return not_pulled(image, mask_text(str(event["error"])))
+            if line := layers.hear(event, time.monotonic()):
+                scene.progress.say(line)
+    except TooLate:
+        stream.hang_up()
+        return not_pulled(image, f"not pulled within {patience:g} s", layers.last)
+    except scene.refusals as no:
+        return not_pulled(image, scene.said(no))
+    finally:
+        scene.parts += [
+            Part(layer, Status.PASS if layers.whole(layer) else Status.UNKNOWN, layers.state[layer], seconds)
+            for layer, seconds in layers.seconds.items()
+        ]
+    return None
+
+
+def not_pulled(image: str, said: str, last: str = "") -> Finding:
+    """Say why an image could not be had."""
+    return failed(
+        f"{image} could not be pulled: {said}",
+        Evidence(f"docker pull {image}", last or said),
+        cause=meaning([said], "The registry, or what is between it and the engine, did not give the image."),
+    )
