@@ -17,6 +17,7 @@ from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.fixes.vocabulary import automatic
 from dockerdoctor.host import Host
+from dockerdoctor.matrix import matrix_of
 from dockerdoctor.measure import Facts, FactsView, measure, required_probes
 from dockerdoctor.model import Check, Endpoint, Engine, Finding, Report
 from dockerdoctor.paste import ready
@@ -61,7 +62,14 @@ def report_on(
     results, crashes = examine(checks, facts, PROBES, seconds)
     results = tuple(replace(r, finding=pasteable(r.finding, facts)) for r in results)
     return Report(
-        __version__, endpoint_of(facts), engine_of(facts), started, time.monotonic() - clock, results, crashes
+        __version__,
+        endpoint_of(facts),
+        engine_of(facts),
+        started,
+        time.monotonic() - clock,
+        results,
+        crashes,
+        matrix_of(facts),
     )
 
 

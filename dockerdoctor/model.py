@@ -97,6 +97,41 @@ class Engine:
     kernel: str = ""
 
 
+class Mark(str, Enum):
+    """What came of reaching one target from one place."""
+
+    OK = "ok"
+    FAIL = "fail"
+    UNKNOWN = "unknown"  # not measured, and why
+    NONE = "none"  # nobody there needs it
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One target, from one place."""
+
+    mark: Mark
+    said: str = ""  # what was seen: "NOERROR", "no answer"; or why nothing was measured
+    seconds: float | None = None  # until the answer came; None where that was not measured
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One target, from every place."""
+
+    target: str  # "nameserver 10.0.0.53"
+    cells: tuple[Cell, ...]  # one for each of the matrix's places
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """What is reached from where; without rows where nothing could be asked."""
+
+    places: tuple[str, ...] = ("host", "daemon", "default bridge", "user network", "build")
+    rows: tuple[Row, ...] = ()
+    build: str = ""  # how that place was judged
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything a renderer needs."""
@@ -108,6 +143,7 @@ class Report:
     seconds: float
     results: tuple[Result, ...]  # catalogue order
     crashes: tuple[str, ...] = field(default=())  # tracebacks of our own bugs, for --verbose
+    matrix: Matrix = field(default=Matrix())
 
     @property
     def root_causes(self) -> tuple[Result, ...]:

@@ -1,6 +1,7 @@
 """The contract of `doctor check --format json`, from its types: as a JSON Schema, and as a table for people."""
 
 import json
+import types
 from collections.abc import Iterator
 from enum import Enum
 from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
@@ -25,6 +26,9 @@ def shape(of: Any) -> dict[str, Any]:
     if get_origin(of) is Annotated:
         inner, words = get_args(of)
         return shape(inner) | {"description": words}
+    if get_origin(of) is types.UnionType:
+        (inner,) = (one for one in get_args(of) if one is not type(None))
+        return {"type": [shape(inner)["type"], "null"]}
     if is_typeddict(of):
         fields = get_type_hints(of, include_extras=True)
         return {
@@ -76,4 +80,4 @@ def _type(one: dict[str, Any]) -> str:
         return f"array of {one['items']['type']}s"
     if "properties" in one:
         return f"object: {', '.join(f'`{name}`' for name in one['properties'])}"
-    return str(one["type"])
+    return " or ".join(one["type"]) if isinstance(one["type"], list) else str(one["type"])

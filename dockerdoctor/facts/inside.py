@@ -68,6 +68,7 @@ class Ping:
     payload: int  # bytes; 28 more on the wire
     outcome: str  # "ok", "timeout", "EMSGSIZE" (a router said so), "unable: …"
     mtu: int  # of the path, as far as the kernel learnt it
+    seconds: float = 0.0  # until the answer came
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class View:
     records: tuple[DnsAnswer, ...] = ()  # answers to `RecordQuestions`, which judge names and not servers
     lookups: tuple[Lookup, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
+    targets: tuple[Exchange, ...] = ()  # `Wanted.targets`: what somebody wants to reach from there
     pings: tuple[Ping, ...] = ()
 
     @property
@@ -105,6 +107,10 @@ class View:
         """The conversation with one target, if there was one."""
         return next((e for e in self.exchanges if e.target == f"{host}:{port}"), None)
 
+    def towards(self, host: str, port: int) -> Exchange | None:
+        """What came of reaching a target; None where it was not tried."""
+        return next((e for e in (*self.targets, *self.exchanges) if e.target == f"{host}:{port}"), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -113,6 +119,7 @@ class Published:
     source: str  # "host", "user network"
     target: str
     outcome: str  # "ok" when the container's own token came back
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,7 @@ def view(place: str, said: dict[str, Any]) -> View:
         records=answers(said["records"]),
         lookups=tuple(Lookup(x["name"], x["outcome"], tuple(x["addresses"]), x["seconds"]) for x in said["lookups"]),
         exchanges=tuple(Exchange(**x) for x in said["exchanges"]),
+        targets=tuple(Exchange(**x) for x in said["targets"]),
         pings=tuple(Ping(**p) for p in said["pings"]),
     )
 
@@ -202,6 +210,7 @@ def questions_for(
         records=records.all if records else (),
         lookups=(HUB,),
         exchanges=(*(wanted.exchanges if wanted else ()), *doors),
+        targets=wanted.targets if wanted else (),
         pings=tuple(pings),
     )
 
@@ -276,7 +285,8 @@ class Survey:
         via_user = user.exchange(self.own, self.port) if self.own and not self.publish_error else None
         if via_user:
             good = via_user.ok and self.lab.run_id in via_user.reply
-            published += (Published("user network", via_user.target, "ok" if good else via_user.outcome),)
+            outcome = "ok" if good else via_user.outcome
+            published += (Published("user network", via_user.target, outcome, via_user.seconds),)
         return Inside(here, bridge, user, published, self.publish_error)
 
     def wait(self, place: str, until: float) -> View:
@@ -355,5 +365,5 @@ class Survey:
             said = ask.exchange(address, self.port, GREETING, 1.0)
             good = said["outcome"] == "ok" and self.lab.run_id in said["reply"]
             outcome = "ok" if good else str(said["outcome"] if said["outcome"] != "ok" else "stranger")
-            found.append(Published("host", f"{address}:{self.port}", outcome))
+            found.append(Published("host", f"{address}:{self.port}", outcome, said["seconds"]))
         self.dialled.set_result(tuple(found))

@@ -47,6 +47,7 @@ class Questions:
     records: tuple[tuple[str, str], ...] = ()  # name, type: asked of every server too, as a C library would
     lookups: tuple[str, ...] = ()
     exchanges: tuple[tuple[str, int, str, float], ...] = ()  # host, port, what to send, patience in seconds
+    targets: tuple[tuple[str, int, str, float], ...] = ()  # likewise; shown, and held against nothing else
     pings: tuple[tuple[str, int], ...] = ()
     own: bool = True  # the place's own nameservers too
     deadline: float = ANSWER_WITHIN
@@ -58,6 +59,7 @@ class Questions:
             "records": [list(r) for r in self.records],
             "lookups": list(self.lookups),
             "exchanges": [list(e) for e in self.exchanges],
+            "targets": [list(t) for t in self.targets],
             "pings": [list(p) for p in self.pings],
             "deadline": self.deadline,
         }

@@ -12,7 +12,10 @@ from dockerdoctor.facts.engine import EngineInfo
 from dockerdoctor.facts.proxy import ProxySettings
 from dockerdoctor.host import Host
 from dockerdoctor.measure import probe
-from dockerdoctor.web import DEFAULT_PORTS, HUB, parse_proxy
+from dockerdoctor.web import DEFAULT_PORTS, HUB, is_loopback_host, parse_proxy
+
+# Shown in a table that people read.
+MAX_REGISTRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Wanted:
 
     names: tuple[str, ...] = ()  # names to ask every nameserver for
     exchanges: tuple[tuple[str, int, str, float], ...] = ()  # host, port, what to send, patience in seconds
+    targets: tuple[tuple[str, int, str, float], ...] = ()  # likewise: what is to be shown, and judges nothing else
 
 
 def host_name(url: str) -> str:
@@ -57,6 +61,17 @@ def mirror_targets(mirrors: list[str]) -> tuple[tuple[str, int, str, float], ...
     return tuple((p.host, p.port, "", 0.0) for url in urls if not isinstance(p := parse_proxy(url), str))
 
 
+def registry_targets(
+    info: EngineInfo | None, settings: ProxySettings | None
+) -> tuple[tuple[str, int, str, float], ...]:
+    """Where images come from, unless a proxy stands between: then nobody has to reach it without."""
+    if settings and any(kind != "NO_PROXY" for kind in settings.in_daemon):
+        return ()
+    urls = (info.mirrors if info else ()) or (f"https://{HUB}",)
+    found = [p for url in urls if not isinstance(p := parse_proxy(url), str) and not is_loopback_host(p.host)]
+    return tuple((p.host, p.port, "", 0.0) for p in found[:MAX_REGISTRIES])
+
+
 @probe()
 def wanted(
     host: Host,
@@ -76,7 +91,9 @@ def wanted(
         if line.startswith(("search", "domain"))
         for word in line.split()[1:2]
     ]
+    exchanges = tuple(dict.fromkeys((*proxy_targets(proxies, info), *mirror_targets(mirrors))))
     return Wanted(
         tuple(dict.fromkeys(n for n in (*map(host_name, urls), *search) if n and n != ".")),
-        tuple(dict.fromkeys((*proxy_targets(proxies, info), *mirror_targets(mirrors)))),
+        exchanges,
+        tuple(t for t in dict.fromkeys(registry_targets(info, proxies)) if t not in exchanges),
     )

@@ -210,8 +210,8 @@ def ping(target: str, payload: int, timeout: float = 0.7) -> "dict[str, Any]":
         try:
             sock, raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP), True
         except OSError as no:
-            return {"target": target, "payload": payload, "outcome": "unable: " + why(no), "mtu": 0}
-    outcome, mtu = "timeout", 0
+            return {"target": target, "payload": payload, "outcome": "unable: " + why(no), "mtu": 0, "seconds": 0.0}
+    outcome, mtu, took = "timeout", 0, 0.0
     number = os.getpid() & 0xFFFF
     try:
         sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
@@ -219,7 +219,8 @@ def ping(target: str, payload: int, timeout: float = 0.7) -> "dict[str, Any]":
         for sequence in (1, 2):
             body = struct.pack(">BBHHH", ICMP_ECHO, 0, 0, number, sequence) + b"d" * payload
             packet = body[:2] + struct.pack(">H", checksum(body + b"\0" * (len(body) % 2))) + body[4:]
-            end = time.time() + timeout
+            began = time.time()
+            end = began + timeout
             sock.send(packet)
             while time.time() < end and outcome == "timeout":
                 sock.settimeout(max(0.01, end - time.time()))
@@ -229,7 +230,7 @@ def ping(target: str, payload: int, timeout: float = 0.7) -> "dict[str, Any]":
                     break
                 got = got[(got[0] & 15) * 4 :] if raw else got
                 if got[:1] == b"\0" and len(got) >= payload:
-                    outcome = "ok"
+                    outcome, took = "ok", time.time() - began
             if outcome == "ok":
                 break
     except OSError as no:
@@ -239,7 +240,7 @@ def ping(target: str, payload: int, timeout: float = 0.7) -> "dict[str, Any]":
     except OSError:
         pass
     sock.close()
-    return {"target": target, "payload": payload, "outcome": outcome, "mtu": mtu}
+    return {"target": target, "payload": payload, "outcome": outcome, "mtu": mtu, "seconds": round(took, 4)}
 
 
 def listen(port: int, token: str) -> None:
@@ -298,7 +299,8 @@ def answer(questions: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
     Ask everything at once and return what came back before the deadline (seconds).
 
     `questions`: {"dns": {"servers": [ip], "names": [name], "own": bool}, "records": [[name, type]], "lookups": [name],
-    "exchanges": [[host, port, send, patience]], "pings": [[ip, payload]]}; a payload of 0 fills the interface's MTU.
+    "exchanges": [[host, port, send, patience]], "targets": [the same], "pings": [[ip, payload]]}; a payload of 0 fills
+    the interface's MTU.
     Returns `surroundings` and, under the same keys, lists of answers; what is late is missing from its list.
     """
     result = surroundings()
@@ -318,9 +320,10 @@ def answer(questions: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
     wanted = questions.get("records", [])
     jobs += [("records", ask_record, (server, name, kind, edns)) for server in servers for name, kind in wanted]
     jobs += [("lookups", lookup, (name,)) for name in questions.get("lookups", [])]
-    jobs += [("exchanges", exchange, tuple(item)) for item in questions.get("exchanges", [])]
+    jobs += [(kind, exchange, tuple(item)) for kind in ("exchanges", "targets") for item in questions.get(kind, [])]
     jobs += [("pings", ping, (target, size or mtu - 28)) for target, size in questions.get("pings", [])]
-    result.update({"nameservers": own, "dns": [], "records": [], "lookups": [], "exchanges": [], "pings": []})
+    result.update({"nameservers": own, "dns": [], "records": [], "lookups": [], "exchanges": [], "targets": []})
+    result["pings"] = []
     lock = threading.Lock()
 
     def work(kind: str, function: "Callable[..., Any]", arguments: "tuple[Any, ...]") -> None:

@@ -5,6 +5,7 @@ The report as one HTML page that needs nothing else: no server, no network, no f
 |------------|-----------------------------------------------------------------------|
 | root cause | a card, with a button beside each command that copies it              |
 | symptom    | named in its root cause's card                                        |
+| matrix     | a table whose cells have a colour, a sign and a bar: the longer, the later |
 | all results| a list that opens line by line, filtered by status                    |
 
 Without JavaScript everything is shown, and can be copied by hand. The page's own policy (Content-Security-Policy) lets
@@ -14,14 +15,26 @@ nothing run but its one script, and nothing be fetched: a second line of defence
 from __future__ import annotations
 
 import hashlib
+import math
 from base64 import b64encode
 from collections.abc import Iterator
 from html import escape
 
-from dockerdoctor.model import Evidence, Finding, Report, Result, Severity, Status
+from dockerdoctor.model import Cell, Evidence, Finding, Mark, Matrix, Report, Result, Severity, Status
 from dockerdoctor.render.html_parts import SCRIPT, STYLE
 from dockerdoctor.render.terminal import Options
-from dockerdoctor.render.words import engine_words, errors, many, steps, tally, tame_report, verdict, well
+from dockerdoctor.render.words import (
+    cell_words,
+    engine_words,
+    errors,
+    many,
+    notes,
+    steps,
+    tally,
+    tame_report,
+    verdict,
+    well,
+)
 
 MARKS = {
     Status.PASS: ("✓", "pass", "passed"),
@@ -33,6 +46,12 @@ FAIL_MARKS = {
     Severity.ERROR: ("✗", "error", "error"),
     Severity.WARNING: ("!", "warning", "warning"),
     Severity.INFO: ("i", "info", "info"),
+}
+CELLS = {
+    Mark.OK: ("✓", "pass", "reached"),
+    Mark.FAIL: ("✗", "error", "not reached"),
+    Mark.UNKNOWN: ("?", "unknown", "not measured"),
+    Mark.NONE: ("–", "skip", "does not apply"),
 }
 FILTERS = {
     Status.FAIL: "Failed",
@@ -73,6 +92,8 @@ def _page(report: Report, options: Options) -> Iterator[str]:
         for root in report.root_causes:
             yield from _cause(root, report)
         yield "</section>"
+    if report.matrix.rows:
+        yield from _matrix(report.matrix)
     yield from _all(report)
     if options.verbose:
         yield from (f"<pre>{escape(crash)}</pre>" for crash in report.crashes)
@@ -152,6 +173,35 @@ def _step(step: str) -> str:
         return f'<li class="person">{escape(step.lstrip("# "))}</li>'
     return (
         f'<li class="command"><pre><code>{escape(step)}</code></pre><button type="button" data-copy>Copy</button></li>'
+    )
+
+
+def _matrix(matrix: Matrix) -> Iterator[str]:
+    yield '<section aria-label="Connectivity">'
+    yield "<h2>What is reached from where</h2>"
+    heads = "".join(f'<th scope="col">{escape(place)}</th>' for place in matrix.places)
+    yield f'<div class="wide"><table class="matrix"><thead><tr><td></td>{heads}</tr></thead><tbody>'
+    for row in matrix.rows:
+        yield f'<tr><th scope="row">{escape(row.target)}</th>{"".join(map(_cell, row.cells))}</tr>'
+    yield "</tbody></table></div>"
+    yield from (f'<p class="dim">{escape(note)}</p>' for note in notes(matrix))
+    yield "</section>"
+
+
+def _cell(cell: Cell) -> str:
+    sign, kind, word = CELLS[cell.mark]
+    title = f"{word}: {cell.said}" if cell.said else word
+    bar = _bar(cell.seconds) if cell.mark is Mark.OK and cell.seconds is not None else ""
+    words = escape(cell_words(cell))
+    return f'<td class="{kind}" title="{escape(title)}"><b aria-label="{word}">{sign}</b> {words}{bar}</td>'
+
+
+def _bar(seconds: float) -> str:
+    """Draw how long an answer took: a tenfold time is a third of the cell more, and all of it is a second."""
+    length = min(100.0, max(4.0, 100 * math.log10(max(seconds * 1000, 1.0)) / 3))
+    return (
+        '<svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{length:.0f}" height="4"/></svg>'
     )
 
 

@@ -61,6 +61,17 @@ button {
 button:hover { border-color: var(--dim); }
 button[aria-pressed="true"] { background: var(--text); color: var(--page); border-color: var(--text); }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+.wide { overflow-x: auto; margin: 0.5rem 0; }
+.matrix { border-collapse: collapse; width: 100%; background: var(--card); font-size: 0.9rem; }
+.matrix th, .matrix td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; white-space: nowrap; }
+.matrix th { font-weight: 600; }
+.matrix tbody td { position: relative; min-width: 6rem; padding-bottom: 0.6rem; }
+.matrix td.pass { color: var(--pass); }
+.matrix td.error { color: var(--error); background: color-mix(in srgb, var(--error) 14%, var(--card)); }
+.matrix td.unknown { color: var(--unknown); }
+.matrix td.skip { color: var(--skip); }
+.matrix svg { position: absolute; left: 0; bottom: 0; width: 100%; height: 0.25rem; fill: var(--pass); }
+section { margin-bottom: 1.5rem; }
 .filters { display: flex; flex-wrap: wrap; gap: 0.4rem; margin-bottom: 0.75rem; }
 details { background: var(--card); border: 1px solid var(--line); margin-top: -1px; }
 details[hidden] { display: none; }

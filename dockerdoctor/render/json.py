@@ -6,6 +6,7 @@ The report as JSON: the contract that other programs read; additive changes only
 | Status          | "pass" "fail" "skip" "unknown" "crash"  |
 | Severity        | "error" "warning" "info"                |
 | Result.because  | ids of root causes; [] for one          |
+| Mark            | "ok" "fail" "unknown" "none"            |
 
 The types below are the contract: mypy holds the renderer to them, and docs/report.schema.json is made from them.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, TypedDict
 
-from dockerdoctor.model import Report, Result, Severity, Status
+from dockerdoctor.model import Mark, Matrix, Report, Result, Severity, Status
 from dockerdoctor.render.terminal import Options
 
 SCHEMA_VERSION = 1
@@ -73,6 +74,30 @@ class Entry(TypedDict):
     seconds: Annotated[float, "of the slowest measurement that it rests on"]
 
 
+class Reached(TypedDict):
+    """One target, from one place."""
+
+    place: Annotated[str, "one of `matrix.places`"]
+    mark: Annotated[Mark, "`unknown`: not measured, and `said` says why; `none`: nobody there needs it"]
+    said: Annotated[str, "what came back, or why nothing was measured"]
+    seconds: Annotated[float | None, "until the answer came; null where that was not measured"]
+
+
+class Target(TypedDict):
+    """One row of the matrix."""
+
+    target: Annotated[str, "what was to be reached: `nameserver 10.0.0.53`"]
+    cells: list[Reached]
+
+
+class Reach(TypedDict):
+    """What is reached from where."""
+
+    places: Annotated[list[str], "from where: `host`, `daemon`, `default bridge`, `user network`, `build`"]
+    build: Annotated[str, "how the last place was judged; empty without rows"]
+    rows: list[Target]
+
+
 class Document(TypedDict):
     """What `doctor check --format json` writes."""
 
@@ -85,6 +110,7 @@ class Document(TypedDict):
     counts: Annotated[dict[Status, int], "how many checks came to each status"]
     root_causes: Annotated[list[str], "ids of failed checks that nothing else explains, errors first"]
     results: Annotated[list[Entry], "every check, in the catalogue's order"]
+    matrix: Reach
 
 
 def render(report: Report, options: Options) -> str:  # noqa: ARG001 - one signature for all formats
@@ -104,8 +130,27 @@ def render(report: Report, options: Options) -> str:  # noqa: ARG001 - one signa
         "counts": report.counts,
         "root_causes": [r.check.id for r in report.root_causes],
         "results": [result(r) for r in report.results],
+        "matrix": reach(report.matrix),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def reach(matrix: Matrix) -> Reach:
+    """Give the matrix, each cell with its place."""
+    return {
+        "places": list(matrix.places),
+        "build": matrix.build,
+        "rows": [
+            {
+                "target": row.target,
+                "cells": [
+                    {"place": place, "mark": cell.mark, "said": cell.said, "seconds": cell.seconds}
+                    for place, cell in zip(matrix.places, row.cells, strict=True)
+                ],
+            }
+            for row in matrix.rows
+        ],
+    }
 
 
 def result(of: Result) -> Entry:

@@ -7,6 +7,7 @@ The report as Markdown (CommonMark), for an issue, a pull request or a chat.
 | symptom   | named in its root cause's section                                           |
 | UNKNOWN   | a list, one line for each reason                                            |
 | PASS, SKIP| with --verbose only                                                         |
+| Matrix    | a table, where something is wrong, and with --all and --verbose             |
 """
 
 from __future__ import annotations
@@ -14,10 +15,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dockerdoctor.model import Report, Result, Severity, Status
+from dockerdoctor.model import Mark, Matrix, Report, Result, Severity, Status
 from dockerdoctor.render.terminal import Options
-from dockerdoctor.render.words import engine_words, many, one_line, reasons, steps, tally, tame_report, verdict
+from dockerdoctor.render.words import (
+    cell_words,
+    engine_words,
+    many,
+    notes,
+    one_line,
+    reasons,
+    steps,
+    tally,
+    tame_report,
+    verdict,
+)
 
+CELLS = {Mark.OK: "✓", Mark.FAIL: "✗", Mark.UNKNOWN: "?", Mark.NONE: "–"}
 MARKS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.INFO: "i"}
 # Whatever could begin or end markup in the middle of a line: emphasis, code, links, HTML, entities, tables.
 MARKUP = re.compile(r"[\\`*_\[\]<>&|~#!]")
@@ -60,6 +73,10 @@ def _blocks(report: Report, options: Options) -> Iterator[str]:
     yield f"**{verdict(report)}** · {tally(report)}  \n{where}{system}"
     for root in report.root_causes:
         yield from _root_cause(root, report)
+    if report.matrix.rows and (report.root_causes or options.all or options.verbose):
+        yield "## What is reached from where"
+        yield "\n".join(_matrix(report.matrix))
+        yield "\n".join(f"- {_text(line)}" for line in notes(report.matrix))
     crashed = [r for r in report.results if r.finding.status is Status.CRASH]
     if crashed:
         yield "## Bugs in the doctor"
@@ -91,6 +108,14 @@ def _root_cause(root: Result, report: Report) -> Iterator[str]:
         yield f"{len(failing)} more follow{'s' if len(failing) == 1 else ''} from this: {', '.join(map(_code, failing))}"
     if len(symptoms) > len(failing):
         yield f"{many(len(symptoms) - len(failing), 'check', 'checks')} could not be made because of this"
+
+
+def _matrix(matrix: Matrix) -> Iterator[str]:
+    yield f"| | {' | '.join(map(_text, matrix.places))} |"
+    yield "|---" * (len(matrix.places) + 1) + "|"
+    for row in matrix.rows:
+        cells = (f"{CELLS[cell.mark]} {_text(cell_words(cell))}".strip() for cell in row.cells)
+        yield f"| {_text(row.target)} | {' | '.join(cells)} |"
 
 
 def _rest(report: Report, status: Status, title: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dockerdoctor.model import Report, Status
+from dockerdoctor.model import Cell, Mark, Report, Status
 from dockerdoctor.render.terminal import Options
 from dockerdoctor.render.words import tame_report
 
@@ -68,6 +68,22 @@ def _lines(report: Report) -> Iterator[str]:
         "Whether it failed and nothing else explains that.",
         [({"check": r.check.id, "severity": r.check.severity.value}, int(r.check.id in roots)) for r in measured],
     )
+    yield from _gauge(
+        "target_reached",
+        "Whether a target of the connectivity matrix was reached from a place.",
+        [(at, int(c.mark is Mark.OK)) for at, c in _cells(report) if c.mark in {Mark.OK, Mark.FAIL}],
+    )
+    yield from _gauge(
+        "target_seconds",
+        "How long a target took to answer there.",
+        [(at, c.seconds) for at, c in _cells(report) if c.mark is Mark.OK and c.seconds is not None],
+    )
+
+
+def _cells(report: Report) -> Iterator[tuple[dict[str, str], Cell]]:
+    for row in report.matrix.rows:
+        for place, cell in zip(report.matrix.places, row.cells, strict=True):
+            yield {"target": row.target, "place": place}, cell
 
 
 def _gauge(name: str, about: str, samples: Iterable[tuple[dict[str, str], float]]) -> Iterator[str]:

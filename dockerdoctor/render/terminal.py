@@ -10,6 +10,7 @@ The report for a person at a terminal.
 | CRASH   | ☠, always                                         |
 
 A symptom is one line under its root cause; --all opens it. --short shows a line for each root cause, and nothing else.
+What is reached from where is shown where something is broken; on a host that is well, with --all and --verbose.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from dockerdoctor.model import Endpoint, Engine, Report, Result, Severity, Status
+from dockerdoctor.render.matrix import table
 from dockerdoctor.render.words import (
     errors,
     following,
@@ -110,6 +112,9 @@ def _report(report: Report, options: Options) -> Iterator[RenderableType]:
     for root in roots:
         yield Text("")
         yield from root_cause(root, report, options)
+    if report.matrix.rows and (errors(report) or options.all or options.verbose):
+        yield Text("")
+        yield from table(report.matrix, min(options.width, MAX_WIDTH), unicode=options.unicode)
     for crashed in (r for r in report.results if r.finding.status is Status.CRASH):
         yield Text("")
         yield _line(crashed)

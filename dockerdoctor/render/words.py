@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from dockerdoctor.model import Endpoint, Engine, Evidence, Finding, Report, Result, Severity, Status
+from dockerdoctor.model import (
+    Cell,
+    Endpoint,
+    Engine,
+    Evidence,
+    Finding,
+    Mark,
+    Matrix,
+    Report,
+    Result,
+    Row,
+    Severity,
+    Status,
+)
 
 # What would move a terminal's cursor, colour the rest or turn the line around is shown as an escape instead; so is what
 # XML has no way to say, and what is no character at all: half of a surrogate pair, of a name that is no UTF-8.
@@ -60,7 +73,17 @@ def reword(report: Report, change: Callable[[str], str]) -> Report:
         engine=Engine(change(engine.version), change(engine.api), change(engine.os), change(engine.kernel)),
         results=tuple(replace(r, finding=reword_finding(r.finding, change)) for r in report.results),
         crashes=tuple(map(change, report.crashes)),
+        matrix=reword_matrix(report.matrix, change),
     )
+
+
+def reword_matrix(matrix: Matrix, change: Callable[[str], str]) -> Matrix:
+    """Change all that a matrix says."""
+    rows = (
+        Row(change(row.target), tuple(replace(cell, said=change(cell.said)) for cell in row.cells))
+        for row in matrix.rows
+    )
+    return replace(matrix, rows=tuple(rows), build=change(matrix.build))
 
 
 def one_line(said: str) -> str:
@@ -93,6 +116,39 @@ def verdict(report: Report) -> str:
     warnings = len(report.root_causes) - bad
     found = [many(bad, "cause", "causes")] if bad else []
     return ", ".join(found + ([many(warnings, "warning", "warnings")] if warnings else []))
+
+
+def latency(seconds: float) -> str:
+    """Say how long an answer took, as exactly as is of use."""
+    thousandths = seconds * 1000
+    if thousandths < 1:
+        return "<1 ms"
+    return f"{thousandths:.0f} ms" if thousandths < 1000 else f"{seconds:.1f} s"
+
+
+def cell_words(cell: Cell) -> str:
+    """Say beside its mark what a cell of the matrix holds: how soon, or why not; what was not measured says it below."""
+    if cell.mark is Mark.OK:
+        return latency(cell.seconds) if cell.seconds is not None else ""
+    return cell.said if cell.mark is Mark.FAIL else ""
+
+
+def notes(matrix: Matrix) -> list[str]:
+    """Say below a matrix what its cells have no room for."""
+    return [f"? {', '.join(where)}: {reason}" for reason, where in unmeasured(matrix)] + [matrix.build]
+
+
+def unmeasured(matrix: Matrix) -> list[tuple[str, list[str]]]:
+    """Say once per reason what was not measured, and where."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in matrix.rows:
+        for place, cell in zip(matrix.places, row.cells, strict=True):
+            if cell.mark is Mark.UNKNOWN:
+                found.setdefault(cell.said, {}).setdefault(place, []).append(row.target)
+    return [
+        (reason, [place if len(targets) > 1 else f"{targets[0]} from {place}" for place, targets in places.items()])
+        for reason, places in found.items()
+    ]
 
 
 def following(report: Report) -> int:

@@ -4,7 +4,20 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from dockerdoctor.examine import check, failed, passed, skipped, unknown
-from dockerdoctor.model import Endpoint, Engine, Evidence, Finding, Report, Result, Severity, Status
+from dockerdoctor.model import (
+    Cell,
+    Endpoint,
+    Engine,
+    Evidence,
+    Finding,
+    Mark,
+    Matrix,
+    Report,
+    Result,
+    Row,
+    Severity,
+    Status,
+)
 
 
 def decide() -> Finding:
@@ -19,6 +32,35 @@ def decide() -> Finding:
 
 def entry(check_id, severity=Severity.ERROR, upstream=()):
     return check(check_id, title="It works", severity=severity, docs="https://d", upstream=upstream)(decide)
+
+
+# One row of each kind of cell.
+MATRIX = Matrix(
+    rows=(
+        Row(
+            "nameserver 192.0.2.53",
+            (
+                Cell(Mark.FAIL, "no answer"),
+                Cell(Mark.NONE, "the daemon resolves names as the host does"),
+                Cell(Mark.FAIL, "refused"),
+                Cell(Mark.UNKNOWN, "no answer within 8 s"),
+                Cell(Mark.FAIL, "refused"),
+            ),
+        ),
+        Row(
+            "mirror 10.0.0.1:5000",
+            (
+                Cell(Mark.OK, "connected", 0.0004),
+                Cell(Mark.OK, "HTTP 200", 0.12),
+                Cell(Mark.OK, "connected", 1.34),
+                Cell(Mark.UNKNOWN, "no answer within 8 s"),
+                Cell(Mark.OK, "connected", 1.34),
+            ),
+        ),
+        Row("a published port", (Cell(Mark.OK, "answered"), *4 * (Cell(Mark.NONE, "not dialled from there"),))),
+    ),
+    build="build: as on the default bridge",
+)
 
 
 def report(*results):
@@ -72,7 +114,7 @@ def hostile_result(number, said):
 CRASH = Result(entry("area.bug"), Finding(Status.CRASH, "TypeError: 'NoneType' object is not iterable"))
 ABSENT = Result(entry("area.absent"), skipped("this host has none"))
 HEALTHY_REPORT = report(WELL, ABSENT)
-SICK_REPORT = report(WELL, CAUSE, SYMPTOM, WARNING, DARK, ABSENT, CRASH)
+SICK_REPORT = replace(report(WELL, CAUSE, SYMPTOM, WARNING, DARK, ABSENT, CRASH), matrix=MATRIX)
 ALL_HOSTILE = " ".join(HOSTILE)
 HOSTILE_REPORT = replace(
     report(
@@ -87,5 +129,12 @@ HOSTILE_REPORT = replace(
     endpoint=Endpoint(f"unix:///{ALL_HOSTILE}", ALL_HOSTILE),
     engine=Engine(ALL_HOSTILE, ALL_HOSTILE, ALL_HOSTILE, ALL_HOSTILE),
     crashes=(ALL_HOSTILE,),
+    matrix=Matrix(
+        rows=tuple(
+            Row(f"{n} {said}", tuple(Cell(mark, said, 0.1 if mark is Mark.OK else None) for mark in (*Mark, Mark.OK)))
+            for n, said in enumerate(HOSTILE)
+        ),
+        build=ALL_HOSTILE,
+    ),
 )
 REPORTS = {"healthy": HEALTHY_REPORT, "sick": SICK_REPORT, "hostile": HOSTILE_REPORT}

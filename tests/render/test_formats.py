@@ -165,6 +165,8 @@ def test_prometheus(patient):
             "checks",
             "check_failed",
             "check_root_cause",
+            "target_reached",
+            "target_seconds",
         )
     ]
     (info,) = families["dockerdoctor_info"].samples
@@ -211,7 +213,8 @@ def test_github(patient):
 WANTED = {
     "heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "bullet_list_open",
     "bullet_list_close", "list_item_open", "list_item_close", "fence", "text", "code_inline", "strong_open",
-    "strong_close", "link_open", "link_close", "hardbreak", "text_special",
+    "strong_close", "link_open", "link_close", "hardbreak", "text_special", "table_open", "table_close", "thead_open",
+    "thead_close", "tbody_open", "tbody_close", "tr_open", "tr_close", "th_open", "th_close", "td_open", "td_close",
 }  # fmt: skip
 
 
@@ -222,7 +225,7 @@ def test_markdown(patient):
     assert {t.type for t in (*tokens, *inner)} <= WANTED
     docs = {r.check.docs for r in patient.results}
     assert {t.attrs["href"] for t in inner if t.type == "link_open"} <= docs
-    titles = {"Bugs in the doctor", "Not known", "Passed", "Does not apply"}
+    titles = {"What is reached from where", "Bugs in the doctor", "Not known", "Passed", "Does not apply"}
     roots = tame_report(patient).root_causes
     heads = [
         t.children for t, before in zip(tokens[1:], tokens) if before.type == "heading_open" and before.tag == "h2"
@@ -236,6 +239,10 @@ def test_markdown(patient):
     assert fences[: len([r for r in roots if r.finding.fix])] == [
         "\n".join(steps(r.finding)) + "\n" for r in roots if r.finding.fix
     ]
+    cells = len([t for t in tokens if t.type in {"td_open", "th_open"}])
+    matrix = patient.matrix
+    shown_too = len(matrix.rows) + 1 if matrix.rows else 0
+    assert cells == shown_too * (len(matrix.places) + 1)
     spans = [t.content for t in inner if t.type == "code_inline"]
     for root in roots:
         for seen in root.finding.evidence:

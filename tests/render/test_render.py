@@ -1,6 +1,7 @@
 """What is shown, whatever a host says."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from dockerdoctor.examine import failed
 from dockerdoctor.model import Evidence, Finding, Result, Severity, Status
 from dockerdoctor.render import FORMATS, ReportFormat
 from dockerdoctor.render.terminal import Options
-from tests.render.patients import CAUSE, DARK, SYMPTOM, WARNING, WELL, entry, report
+from tests.render.patients import CAUSE, DARK, MATRIX, SYMPTOM, WARNING, WELL, entry, report
 
 NASTY = "[red]x[/red] <b>&amp;</b> \x1b[31mred\x1b[0m `tick` |pipe| \u202eright-to-left"
 
@@ -129,3 +130,27 @@ def test_what_a_host_says_is_text_and_nothing_else(form):
 )
 def test_exit_status(results, fail_on, code):
     assert report(*results).exit_status(fail_on) == code
+
+
+def test_the_matrix_is_shown_where_something_is_broken_or_when_asked_for():
+    def lines(patient, **more):
+        return FORMATS[ReportFormat.TEXT](replace(patient, matrix=MATRIX), Options(**more)).splitlines()
+
+    assert [line for line in lines(report(CAUSE)) if "nameserver" in line] == [
+        "nameserver 192.0.2.53  ✗ no answer  –         ✗ refused  ?        ✗ refused"
+    ]
+    assert not [line for line in lines(report(WELL, WARNING)) if "nameserver" in line]
+    assert [line for line in lines(report(WELL), all=True) if "nameserver" in line]
+
+
+@pytest.mark.parametrize(("width", "words"), [(60, False), (90, True)])
+def test_the_matrix_can_be_read_without_colour_and_unicode(width, words):
+    text = FORMATS[ReportFormat.TEXT](replace(report(CAUSE), matrix=MATRIX), Options(width=width, unicode=False))
+    table = [line for line in text.splitlines() if line.startswith(("nameserver", "mirror", "a published"))]
+    assert text.isascii()
+    assert ("FAIL no answer" in table[0]) is words
+    assert [line.split("  ")[0][:6] for line in table] == ["namese", "mirror", "a publ"]
+    assert table[0].count("FAIL") == 3
+    assert table[1].count("ok ") == 4
+    assert max(map(len, table)) <= width
+    assert "? user network: no answer within 8 s" in text

@@ -1,0 +1,154 @@
+"""The matrix: facts in, cells out; what was not measured is never guessed."""
+
+import pytest
+
+from dockerdoctor.facts.builds import Builder, BuildResolver
+from dockerdoctor.facts.dns import HostDns, HostResolver, ResolvConf
+from dockerdoctor.facts.inside import BRIDGE, HOST, USER, Exchange, Inside, Lookup, Ping, Published, View
+from dockerdoctor.facts.registry import Registries, Registry
+from dockerdoctor.facts.wanted import Wanted
+from dockerdoctor.host import DnsAnswer
+from dockerdoctor.matrix import matrix_of
+from dockerdoctor.measure import Missing
+from dockerdoctor.model import Mark
+from dockerdoctor.web import HUB, Attempt
+
+SERVER, GATEWAY, MIRROR = "10.0.0.53", "10.0.0.1", "http://10.0.0.9:5000"
+SIGNS = {Mark.OK: "+", Mark.FAIL: "x", Mark.UNKNOWN: "?", Mark.NONE: "-"}
+
+
+def said(outcome="NOERROR", server=SERVER):
+    return DnsAnswer(server, "udp", HUB, outcome, seconds=0.01)
+
+
+def view(place, *, dns="NOERROR", name="ok", tcp="ok", ping="ok", servers=(SERVER,), **more):
+    return View(
+        place,
+        nameservers=servers,
+        dns=(said(dns), said(server="10.0.0.54")),
+        lookups=(Lookup(HUB, name, (), 0.02),) if name else (),
+        exchanges=(Exchange("10.0.0.9:5000", tcp, "", 0.003),),
+        pings=(Ping(GATEWAY, 56, ping, 1500, 0.0002),),
+        **more,
+    )
+
+
+WELL = {HOST: view(HOST), BRIDGE: view(BRIDGE), USER: view(USER, servers=("127.0.0.11",))}
+RESOLVER = HostResolver(ResolvConf("/etc/resolv.conf", True, nameservers=(SERVER,)), ResolvConf("/run/x", exists=False))
+SERVES = Registry(
+    MIRROR, "mirror", "GET /info", Attempt(f"{MIRROR}/v2/", layer="http", outcome="ok", status=200, seconds=0.1)
+)
+
+
+def rows(places=WELL, published=(), **more):
+    facts = {
+        Inside: Inside(places[HOST], places[BRIDGE], places[USER], published),
+        HostResolver: RESOLVER,
+        HostDns: HostDns((said(),)),
+        Registries: Registries((SERVES,)),
+        Wanted: Wanted(exchanges=(("10.0.0.9", 5000, "", 0.0),)),
+        BuildResolver: BuildResolver(),
+        Builder: Builder(),
+    } | {type(fact): fact for fact in more.values()}
+    return matrix_of(facts)
+
+
+def signs(matrix):
+    return {row.target: "".join(SIGNS[cell.mark] for cell in row.cells) for row in matrix.rows}
+
+
+def cell(matrix, target, place):
+    row = next(row for row in matrix.rows if row.target == target)
+    return row.cells[matrix.places.index(place)]
+
+
+def test_all_is_well():
+    assert signs(rows()) == {
+        "name resolution": "+-+++",
+        f"nameserver {SERVER}": "+-+++",
+        f"gateway {GATEWAY}": "+-+++",
+        "mirror 10.0.0.9:5000": "+++++",
+    }
+    assert cell(rows(), "mirror 10.0.0.9:5000", "daemon").seconds == 0.1
+    assert cell(rows(), f"gateway {GATEWAY}", "default bridge").seconds == 0.0002
+
+
+@pytest.mark.parametrize(
+    ("changed", "target", "place", "mark", "words"),
+    [
+        (view(BRIDGE, dns="timeout"), f"nameserver {SERVER}", BRIDGE, Mark.FAIL, "no answer"),
+        (view(BRIDGE, dns="REFUSED"), f"nameserver {SERVER}", "build", Mark.FAIL, "REFUSED"),
+        (view(BRIDGE, name="EAI_AGAIN"), "name resolution", BRIDGE, Mark.FAIL, "no answer"),
+        (view(BRIDGE, name="EAI_NONAME"), "name resolution", BRIDGE, Mark.OK, "no such name"),
+        (view(BRIDGE, name=""), "name resolution", BRIDGE, Mark.FAIL, "no answer"),
+        (view(BRIDGE, tcp="ECONNREFUSED"), "mirror 10.0.0.9:5000", BRIDGE, Mark.FAIL, "refused"),
+        (view(BRIDGE, tcp="closed"), "mirror 10.0.0.9:5000", "build", Mark.OK, "connected"),
+        (view(BRIDGE, ping="timeout"), f"gateway {GATEWAY}", BRIDGE, Mark.FAIL, "no answer"),
+        (view(BRIDGE, ping="unable: EPERM"), f"gateway {GATEWAY}", BRIDGE, Mark.UNKNOWN, "unable: EPERM"),
+        (View(BRIDGE, error="no such interface"), "mirror 10.0.0.9:5000", BRIDGE, Mark.UNKNOWN, "no such interface"),
+        (View(BRIDGE, error="no such interface"), "mirror 10.0.0.9:5000", "build", Mark.UNKNOWN, "no such interface"),
+    ],
+)
+def test_the_default_bridge(changed, target, place, mark, words):
+    found = cell(rows(WELL | {BRIDGE: changed}), target, place)
+    assert (found.mark, found.said) == (mark, words)
+
+
+def test_a_gateway_that_answers_nobody_is_not_held_against_containers():
+    silent = {place: view(place, ping="timeout") for place in (HOST, BRIDGE, USER)}
+    assert signs(rows(silent))[f"gateway {GATEWAY}"] == "?-???"
+
+
+def test_builds_ask_servers_of_their_own():
+    matrix = rows(build=BuildResolver("/var/lib/docker/x", ("10.0.0.54",), kept=True))
+    assert signs(matrix)[f"nameserver {SERVER}"] == "+-++-"
+    assert signs(matrix)["nameserver 10.0.0.54"] == "+---+"
+    assert "with nameserver 10.0.0.54" in matrix.build
+
+
+def test_builds_on_another_machine_are_not_guessed_at():
+    matrix = rows(builder=Builder("far", "kubernetes"))
+    assert {line[-1] for line in signs(matrix).values()} == {"?"}
+    assert "works elsewhere" in matrix.build
+
+
+def test_a_registry_behind_a_proxy_is_the_daemons_alone():
+    asked = Attempt("https://registry-1.docker.io/v2/", "http://10.0.0.3:3128", "proxy", "answers HTTP 403", 403)
+    matrix = rows(registries=Registries((Registry("docker.io", "hub", "", asked),)), wanted=Wanted())
+    assert signs(matrix)["registry docker.io"] == "-x---"
+
+
+def test_what_was_wanted_and_did_not_end_in_time_failed():
+    matrix = rows(wanted=Wanted(targets=(("db.test", 5432, "", 0.0),)))
+    assert signs(matrix)["tcp db.test:5432"] == "x-xxx"
+
+
+def test_a_published_port():
+    dialled = (Published("host", "127.0.0.1:4", "ok", 0.001), Published("host", "10.0.0.5:4", "timeout"))
+    assert signs(rows(published=dialled))["a published port"] == "x----"
+    assert (
+        signs(rows(published=(*dialled[:1], Published("user network", "10.0.0.5:4", "ok"))))["a published port"]
+        == "+--+-"
+    )
+
+
+def test_without_containers_the_rest_is_still_shown():
+    matrix = matrix_of(
+        {
+            Inside: Missing("the engine is busy"),
+            Registries: Registries((SERVES,)),
+            HostResolver: RESOLVER,
+            HostDns: HostDns((said(),)),
+        }
+    )
+    assert signs(matrix) == {
+        "name resolution": "?-???",
+        f"nameserver {SERVER}": "+-???",
+        "mirror 10.0.0.9:5000": "?+???",
+    }
+    assert cell(matrix, "mirror 10.0.0.9:5000", "build").said == "the engine is busy"
+
+
+def test_nothing_measured_is_no_matrix():
+    assert matrix_of({}).rows == ()
+    assert matrix_of({Inside: Missing("x"), Registries: Missing("y")}).rows == ()
