@@ -16,6 +16,7 @@ from dockerdoctor.checks.endings import (
     lifetime,
     meanwhile,
     state_of,
+    updated,
     words,
 )
 from dockerdoctor.facts.containers import Container
@@ -62,8 +63,7 @@ def starved(container: Container, ending: Ending, how: Trouble, _: Scene) -> Cas
         f"It used more than the {mib} MiB that --memory allows, and the kernel killed it (exit code 137 with OOMKilled).",
         (*seen, Evidence(f"docker inspect {container.name}: Memory", f"{limit} bytes")),
         (
-            f"docker update --memory {2 * mib}m --memory-swap {2 * mib}m {container.name}",
-            begin(container),
+            *updated(container, f"--memory {2 * mib}m --memory-swap {2 * mib}m"),
             "# if it still grows without end, look for a leak in the program; and write the limit where it was made",
         ),
     )
@@ -94,7 +94,7 @@ def no_forks(container: Container, ending: Ending, how: Trouble, _: Scene) -> Ca
             *words(container, ending, 2),
             Evidence(f"docker inspect {container.name}: PidsLimit", str(limit)),
         ),
-        (f"docker update --pids-limit {max(2 * limit, 100)} {container.name}", begin(container)),
+        updated(container, f"--pids-limit {max(2 * limit, 100)}"),
     )
 
 

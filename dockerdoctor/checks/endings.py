@@ -136,8 +136,9 @@ def _returns(container: Container, ending: Ending, now: float) -> bool:
     failed = [d for d in ending.deaths if not d.killed and (d.exit_code or 0 <= d.lived < SETTLED)]
     if len(failed) < 2:
         return False
-    longest = max(d.lived for d in failed)
-    return now - stamp(container.started) <= max(AT_LEAST, 2 * longest)
+    began, longest = stamp(container.started), max(d.lived for d in failed)
+    # It may have ended since it was looked at; the engine's events are asked for later.
+    return failed[-1].at > began or now - began <= max(AT_LEAST, 2 * longest)
 
 
 def ended(case: Trouble) -> str:
@@ -176,6 +177,15 @@ def words(container: Container, ending: Ending, lines: int = SEEN_LINES) -> tupl
 def begin(container: Container) -> str:
     """Give the command that starts it anew, whatever it does now."""
     return f"docker {'start' if container.state in {'created', 'exited'} else 'restart'} {container.name}"
+
+
+def updated(container: Container, options: str) -> tuple[str, ...]:
+    """Give the commands that start it anew with other limits."""
+    update, name = f"docker update {options} {container.name}", container.name
+    if container.state in {"created", "exited"}:
+        return update, f"docker start {name}"
+    # One that restarts over and over may end just then, and nothing is updated: "container not running" (runc).
+    return f"docker stop {name}", update, f"docker start {name}"
 
 
 def meanwhile(container: Container, case: Trouble) -> tuple[str, ...]:

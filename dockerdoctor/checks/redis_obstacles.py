@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dockerdoctor.checks.endings import END_CAUSES, PROGRAM_CAUSES, START_CAUSES
+from dockerdoctor.checks.endings import END_CAUSES, PROGRAM_CAUSES, SETTLED, START_CAUSES
 from dockerdoctor.facts.containers import Container, Containers, Networks
+from dockerdoctor.facts.endings import restarted
 from dockerdoctor.facts.redis import Redis, RedisClient, RedisServer, named, peers
 from dockerdoctor.model import Evidence
 
@@ -84,6 +85,14 @@ class Scene:
     def listening(self, container: Container) -> tuple[str, ...]:
         """What a Redis server listens on."""
         return next((s.listening for s in self.redis.servers if s.container == container.id), ())
+
+    def young(self, container: Container) -> bool:
+        """Whether it was started so short a while ago that what it does not do yet says nothing."""
+        return any(s.container == container.id and 0 <= s.age < SETTLED for s in self.redis.servers)
+
+    def ends_again(self, container: Container) -> bool:
+        """Whether it was met between two of its ends, or may have been."""
+        return restarted(container) and self.young(container)
 
     def log(self, container: Container) -> tuple[str, ...]:
         """The last lines of one that does not run."""
@@ -187,14 +196,16 @@ def causes_of(server: Container) -> tuple[str, ...]:
     """The checks that may say why a server does not run."""
     if "already in use" in server.error or "already allocated" in server.error:
         return PORT_CAUSES
-    return SERVER_CAUSES if server.error or server.oom_killed or server.state == "restarting" else ()
+    return SERVER_CAUSES if server.error or server.oom_killed or restarted(server) else ()
 
 
 def not_running(client: RedisClient, server: Container, scene: Scene) -> Case:
-    """Its Redis is a container that does not run."""
+    """Its Redis is a container that does not run, or never for long."""
     log = scene.log(server)
     ended = f"exit code {server.exit_code}" + (", out of memory" if server.oom_killed else "")
     state = server.state if server.state in {"paused", "created", "restarting"} else f"{server.state}, {ended}"
+    if server.running:
+        state = f"started again {server.restart_count} times, and only just"
     reason = server.error or (f"Its last words: {log[-1]}" if log and server.exit_code else "")
     by_itself = server.exit_code in {0, 137, 143} and not server.error and not server.oom_killed
     look = () if by_itself or server.state == "paused" else ("# first repair what it complained of",)
@@ -203,7 +214,8 @@ def not_running(client: RedisClient, server: Container, scene: Scene) -> Case:
         NAME,
         client,
         f"{client.name} wants Redis at {client.target}, but container {server.name} does not run ({state})",
-        f"Container {server.name} is {server.state}: a container's name and address vanish when it ends. {reason}".strip(),
+        f"Container {server.name} is {'restarting' if server.running else server.state}: "
+        f"a container's name and address vanish when it ends. {reason}".strip(),
         (
             wanted(client),
             Evidence(f"docker inspect {server.name}: State", f"{server.status or server.state}; {ended}"),
@@ -218,7 +230,7 @@ def unresolved(client: RedisClient, app: Container, scene: Scene) -> Case:
     """The name of its Redis leads nowhere."""
     same = [c for c in scene.containers.all if named(client.host, c)]
     meant = next((c for c in same if c.running), same[0] if same else None)
-    if meant and not meant.running:
+    if meant and (not meant.running or scene.ends_again(meant)):
         return not_running(client, meant, scene)
     seen: tuple[Evidence, ...] = (wanted(client), looked_up(client), on_networks(app))
     what = f"{client.name} cannot resolve {client.host}"
@@ -343,6 +355,10 @@ def unreached(client: RedisClient, app: Container, scene: Scene) -> Case | None:
                 *keep(app),
             ),
         )
+    if owner and scene.ends_again(owner):
+        return not_running(client, owner, scene)
+    if owner and refused and scene.young(owner) and not scene.listening(owner):
+        return None  # it has only just been started
     if refused and (owner or scene.is_host(client.tried)):
         listening = scene.listening(owner) if owner else tuple(f"{a}:{client.port}" for a in scene.redis.on_host)
         name = owner.name if owner else "this host"

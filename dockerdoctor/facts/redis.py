@@ -19,7 +19,7 @@ from dockerdoctor.facts.containers import Container, Containers, command_of
 from dockerdoctor.facts.dns import ndots, parse_resolv_conf
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import ask
-from dockerdoctor.facts.listeners import Listeners, container_of
+from dockerdoctor.facts.listeners import Listeners, container_of, seconds_since
 from dockerdoctor.facts.output import tail
 from dockerdoctor.host import Host
 from dockerdoctor.incontainer.redis import WILDCARD
@@ -76,6 +76,7 @@ class RedisServer:
     running: bool
     listening: tuple[str, ...] = ()  # "127.0.0.1:6379"; known for running ones
     log: tuple[str, ...] = ()  # the last lines, of one that does not run
+    age: float = -1.0  # seconds since its start, of one that runs; -1: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +358,8 @@ def redis(
             inner = listeners.within(container) if listeners else None
             listening = tuple(x.where for x in inner.tcp) if inner else ()
             log = () if container.running else tail(host, endpoint, ping, container.id, LOG_LINES)
-            servers.append(RedisServer(container.id, container.name, container.running, listening, log))
+            age = seconds_since(container.started, host.clock()) if container.running and container.started else -1.0
+            servers.append(RedisServer(container.id, container.name, container.running, listening, log, age))
     on_host = [
         x.address
         for x in (listeners.host if listeners else ())

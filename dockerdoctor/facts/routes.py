@@ -116,8 +116,9 @@ def parse_routes(text: str) -> tuple[Route, ...]:
 
 # Of the ranges that nobody has (RFC 5737): it goes where the world goes, and nothing is sent.
 THE_WORLD = "198.51.100.1"
-# The time that a starting container's cable is without its bridge.
+# The time that a starting container's cable is without its bridge; on a busy host several of these.
 CONNECTING = 0.3  # seconds
+LOOKS = 4
 # A veth's host end as Docker names it (moby/moby, libnetwork/drivers/bridge); those of other programs are left alone.
 DOCKER_VETH = re.compile(r"veth[0-9a-f]{7}")
 
@@ -155,10 +156,14 @@ def routes(host: Host, endpoint: ChosenEndpoint) -> Routes:
     if not listed.ok:
         raise Unmeasured(f"ip: {listed.err.strip()}", how="install iproute2")
     interfaces = _interfaces(host)
-    if before := set(loose(interfaces)):  # of a container that is just being started, perhaps
-        host.sleep(CONNECTING)
+    stays = set(loose(interfaces))
+    for _ in range(LOOKS - 1):
+        if not stays:
+            break
+        host.sleep(CONNECTING)  # of a container that is just being started, perhaps
         interfaces = _interfaces(host)
-        # Where one restarts without end, the second look meets another cable that is on its way to the bridge.
-        on_its_way = set(loose(interfaces)) - before
-        interfaces = tuple(i for i in interfaces if i.name not in on_its_way)
+        stays &= set(loose(interfaces))
+    # Where one restarts without end, the last look meets another cable that is on its way to the bridge.
+    on_its_way = set(loose(interfaces)) - stays
+    interfaces = tuple(i for i in interfaces if i.name not in on_its_way)
     return Routes(parse_routes(listed.out), interfaces, host.source_towards(THE_WORLD))

@@ -7,7 +7,7 @@ import pytest
 
 from dockerdoctor.checks import ended, running
 from dockerdoctor.checks.ended_words import case_of
-from dockerdoctor.checks.endings import Scene
+from dockerdoctor.checks.endings import Scene, updated
 from dockerdoctor.facts.container_details import Details, Health, Mount
 from dockerdoctor.facts.containers import Attachment, Container, Containers, Network, Networks
 from dockerdoctor.facts.endings import Death, Denied, Ending, Endings, Source
@@ -182,6 +182,15 @@ def test_running_between_two_ends(lived, since, looping):
     up = replace(LOOP, state="running", status="Up 1 second", exit_code=0)
     up = replace(up, started=datetime.fromtimestamp(began, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     assert (kind(up, ("no",), deaths=deaths) == "restart-loop") is looping
+    # The events are asked for later than the container: it has ended meanwhile.
+    assert kind(up, ("no",), deaths=(*deaths, Death(began + lived, 1, lived))) == "restart-loop"
+
+
+def test_one_that_restarts_is_stopped_before_its_limits_change():
+    starved = replace(LOOP, exit_code=137, oom_killed=True)
+    for container, first in ((starved, "docker stop web"), (replace(starved, state="exited"), "docker update")):
+        assert updated(container, "--memory 40m")[0].startswith(first)
+        assert updated(container, "--memory 40m")[-1] == "docker start web"
 
 
 def test_a_loop_follows_from_its_reason():

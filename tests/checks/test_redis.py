@@ -143,6 +143,28 @@ def test_refused(listening, kind):
 
 
 @pytest.mark.parametrize(
+    ("client", "restarts", "listening", "age", "kind"),
+    [
+        # It is started over and over: whatever is met between two ends follows from that.
+        (REFUSED, 5, (), 0.3, "server-not-running"),
+        (SILENT, 5, (), 0.3, "server-not-running"),
+        (LOST, 5, (), 0.3, "server-not-running"),
+        (SILENT, 5, ("0.0.0.0:6379",), 3600.0, "firewalled-timeout"),
+        # It was started a moment ago, and listens in the next.
+        (REFUSED, 0, (), 0.3, ""),
+        (REFUSED, 0, ("127.0.0.1:6379",), 0.3, "bind-loopback"),
+        (REFUSED, 0, (), 60.0, "server-not-running"),
+    ],
+)
+def test_just_started(client, restarts, listening, age, kind):
+    anew = replace(REDIS, restart_count=restarts, restart_policy="always")
+    found = only(kind, results(client, (WEB, anew), replace(SERVER, listening=listening, age=age)))
+    if restarts and age < 1:
+        assert "containers.restart-loop" in found.because
+        assert "started again 5 times" in found.summary
+
+
+@pytest.mark.parametrize(
     ("addresses", "kind"),
     [(("127.0.0.1",), "bind-loopback"), ((), "server-not-running"), (("0.0.0.0",), "firewalled-timeout")],
 )

@@ -77,7 +77,7 @@ class Looks(Host):
     def run(self, *argv, timeout=3.0, stdin="", env=None):
         if "route" in argv:
             return Completed(0, "[]", "")
-        names = self.looks.pop(0).split()
+        names = (self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]).split()
         cables = [
             {"ifname": n.rstrip("!"), "flags": ["UP"], "master": "docker0" if n.endswith("!") else None} for n in names
         ]
@@ -96,6 +96,7 @@ class Looks(Host):
         (("veth0000001!",), ()),
         (("veth0000001", "veth0000001"), ("veth0000001",)),
         (("veth0000001", "veth0000001!"), ()),
+        (("veth0000001", "veth0000001", "veth0000001", "veth0000001!"), ()),  # a busy host
         # A container that restarts without end: each look meets another cable.
         (("veth0000001", "veth0000002"), ()),
         (("veth0000001 veth0000002", "veth0000002 veth0000003"), ("veth0000002",)),
