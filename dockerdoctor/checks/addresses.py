@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -24,6 +25,8 @@ DEFAULT_POOLS = (
     *((f"172.{n}.0.0/16", 16) for n in range(17, 32)),
     ("192.168.0.0/16", 20),
 )
+# The bridge of a user-defined network, after the network's id.
+LEFT_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 # Ranges to move networks to: private (RFC 1918), and seldom used by companies, home routers or VPNs.
 SPARE = (*(f"10.{n}.0.0/16" for n in range(210, 250)), *(f"172.{n}.0.0/16" for n in range(24, 32)))
 # More free networks than this need not be looked through to know that one is free.
@@ -105,6 +108,7 @@ def subnet_overlap(
     needed = wanted_addresses(resolver, routes, config, info)
     members = {a.ip for c in containers.all for a in c.networks} if containers else set()
     struck: list[tuple[Network, str, Evidence]] = []
+    deserted: dict[str, str] = {}  # bridges that nobody uses any more, by the name of the network that they disturb
     for network in networks.bridges:
         subnet = ipv4(network)
         if not subnet:
@@ -114,6 +118,8 @@ def subnet_overlap(
                 via = f" via {route.gateway}" if route.gateway else ""
                 seen = Evidence("ip route show table all", f"{route.destination}{via} dev {route.device}")
                 struck.append((network, f"{route.destination} on {route.device}", seen))
+                if left_over(route.device, routes):
+                    deserted[network.name] = route.device
                 break
         else:
             for address, what in needed.items():
@@ -125,16 +131,42 @@ def subnet_overlap(
     spare = free_ranges(
         (*(r.destination for r in routes.routes), *(ipv4(n) for n in networks.bridges if ipv4(n)), *needed)
     )
-    fixes = [step for network, _, _ in struck for step in move(network, next(spare, None), containers, config)]
+    moved = [network for network, _, _ in struck if network.name not in deserted]
+    fixes = [
+        *(f"ip link delete {bridge}" for bridge in dict.fromkeys(deserted.values())),
+        *((OVERLAP_STEP,) if moved else ()),
+        *(step for network in moved for step in move(network, next(spare, None), containers, config)),
+        # The route that the other bridge had taken is not made again by itself.
+        *(route_again(n, routes) for n, _, _ in struck if n.name in deserted),
+    ]
     return failed(
         "; ".join(f"network {n.name} ({ipv4(n)}) overlaps with {other}" for n, other, _ in struck),
         *(seen for _, _, seen in struck),
         *(Evidence("GET /networks", f"{n.name}: {ipv4(n)} on {n.bridge}") for n, _, _ in struck),
         cause=f"Docker's network {struck[0][0].name} uses addresses that belong to {struck[0][1]}: packets to them go "
-        "to the wrong side.",
-        fix=(OVERLAP_STEP, *fixes),
-        impact="containers on these networks are disconnected for a moment, or stop",
+        "to the wrong side."
+        + (
+            f" {deserted[struck[0][0].name]} was left by a network that is gone."
+            if struck[0][0].name in deserted
+            else ""
+        ),
+        fix=fixes,
+        impact="containers on these networks are disconnected for a moment, or stop" if moved else "",
     )
+
+
+def left_over(device: str, routes: Routes) -> bool:
+    """Whether an interface is a bridge as Docker names it, of a network that is gone: nothing is connected to it."""
+    return bool(LEFT_BRIDGE.fullmatch(device)) and any(
+        i.name == device and i.kind == "bridge" and not i.ports for i in routes.interfaces
+    )
+
+
+def route_again(network: Network, routes: Routes) -> str:
+    """Give a bridge the way to its containers, whether or not it has it."""
+    held = (a.split("/")[0] for i in routes.interfaces if i.name == network.bridge for a in i.addresses if ":" not in a)
+    source = next(held, "")
+    return f"ip route replace {ipv4(network)} dev {network.bridge}" + (f" src {source}" if source else "")
 
 
 def move(

@@ -17,6 +17,8 @@ FORBIDDEN = re.compile(r"authorization denied|forbidden|not allowed|\b403\b", re
 
 CAUSES = (
     "engine.containerd",
+    "engine.containerd-plugins",
+    "engine.programs",
     "engine.unit-sandbox",
     "storage.read-only",
     "storage.space",

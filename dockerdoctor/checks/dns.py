@@ -317,7 +317,8 @@ def spare_server(
     title="Containers resolve names",
     severity=Severity.ERROR,
     docs=CONTAINER_DNS,
-    upstream=(*NO_SERVER, "dns.first-server-slow", *NO_CONNECTION),
+    # dockerd itself asks for user networks.
+    upstream=(*NO_SERVER, "dns.first-server-slow", *NO_CONNECTION, "engine.unit-addresses"),
 )
 def containers_resolve(
     inside: Inside,

@@ -258,6 +258,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "file system below.",
         "https://docs.docker.com/engine/storage/drivers/select-storage-driver/",
         ("findmnt --target {root}", '# take "storage-driver" out of {config}, or set it to "overlay2"'),
+        flags=("--storage-driver", "-s"),
     ),
     Signature(
         "database-locked",
@@ -295,6 +296,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "https://docs.docker.com/engine/network/drivers/bridge/#configure-the-default-bridge-network",
         ('# correct "bip" in {config}',),
         configuration=True,
+        flags=("--bip",),
     ),
     Signature(
         "iptables-missing",
@@ -303,6 +305,7 @@ SIGNATURES: tuple[Signature, ...] = (
         "dockerd isolates and publishes containers with iptables; the program is not installed, or not in the daemon's PATH.",
         "https://github.com/moby/libnetwork/issues/1469",
         ("{install} iptables",),
+        because=("engine.programs",),
     ),
     Signature(
         "nat-table",

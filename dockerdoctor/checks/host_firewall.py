@@ -117,6 +117,54 @@ def accept_out(drop: Drop) -> tuple[str, ...]:
     return tuple(f"{chain.backend} -I OUTPUT -o {name} -j ACCEPT" for name in ("docker0", "br-+"))
 
 
+@check(
+    "network.loopback-drop",
+    title="The host's firewall lets the host talk to itself",
+    severity=Severity.ERROR,
+    docs=FILTERING,
+    upstream=("network.input-drop", "network.output-drop"),
+)
+def loopback_drop(firewall: Firewall, networks: Networks, inside: Inside | None, moved: Moved | None) -> Finding:
+    """
+    Connections to 127.0.0.1 pass the hooks output and input on the interface lo, which a closed firewall must accept.
+
+    Why it matters: published ports answer other machines and not this one: health checks, reverse proxies, scripts.
+    How to fix: accept what comes in by lo, before all else.
+    """
+    network = default_bridge(networks)
+    if not network or networks.elsewhere:
+        return skipped(networks.elsewhere or "no default bridge")
+    unanswered = [p for p in dead(inside) if p.target.startswith("127.")]
+    if not unanswered:
+        return passed("a published port answers on 127.0.0.1")
+    ways = [
+        ("input", Packet("lo", "", "tcp", 0, "127.0.0.1", "127.0.0.1", state, local=True))
+        for state in ("NEW", "ESTABLISHED")
+    ]
+    ways += [("output", Packet("", "lo", "tcp", 0, "127.0.0.1", "127.0.0.1", local=True))]
+    found = [d for hook, way in ways for d in drops(firewall, hook, way, moved) if d.sure and not d.dockers][:1]
+    if not found:
+        return passed("no rule drops what this host sends to itself")
+    drop = found[0]
+    return failed(
+        f"{drop.chain.table} {' → '.join(drop.path)} drops what this host sends to itself: {drop.text}",
+        *(Evidence(f"connect {p.target}, from the host", p.outcome) for p in unanswered),
+        *shown(((network.bridge, drop),)),
+        cause="The host's firewall does not accept what comes in by the interface lo.",
+        fix=(accept_lo(drop), "# and in your firewall's configuration, before all other rules, so that it lasts"),
+    )
+
+
+def accept_lo(drop: Drop) -> str:
+    """Let the host talk to itself."""
+    chain = drop.chain
+    way, nft_way = ("-o", "oifname") if chain.hook == "output" or "OUTPUT" in drop.path else ("-i", "iifname")
+    if chain.backend == "nftables":
+        return f'nft insert rule {chain.family} {chain.table} {drop.path[0]} {nft_way} "lo" accept'
+    table = "" if chain.table == "filter" else f"-t {chain.table} "
+    return f"{chain.backend} {table}-I {drop.path[0]} {way} lo -j ACCEPT"
+
+
 # -- containers that want something of the host ------------------------------------------------------------------------
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dockerdoctor.checks.network import sysctl_name
-from dockerdoctor.checks.reach import PUBLISHING
+from dockerdoctor.checks.reach import PUBLISHING, bridge_cut_off, default_bridge, show, targets
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers, Networks
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
+from dockerdoctor.facts.dns import HostDns
 from dockerdoctor.facts.forwarding import Forwarding
 from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.listeners import Listeners
@@ -44,6 +45,70 @@ def links_up(networks: Networks, routes: Routes) -> Finding:
         *(Evidence(f"ip link show {name}", "without the flag UP") for name in down),
         cause=f"Somebody set {down[0]} down: a person, a network script or a network manager.",
         fix=[f"ip link set {name} up" for name in down],
+    )
+
+
+@check(
+    "network.arp",
+    title="Docker's bridges answer ARP",
+    severity=Severity.ERROR,
+    docs="https://man7.org/linux/man-pages/man8/ip-link.8.html",
+    upstream=("network.bridge",),
+)
+def arp(networks: Networks, routes: Routes) -> Finding:
+    """
+    A container finds its gateway, the bridge, by asking who has its address.
+
+    Why it matters: containers start, and neither reach their gateway nor are reached from this host.
+    How to fix: turn ARP on again, and find what turned it off: a network script, a template made for tunnels.
+    """
+    if why := networks.not_here:
+        return skipped(why)
+    bridges = {n.bridge for n in networks.bridges}
+    mute = [i.name for i in routes.interfaces if i.name in bridges and not i.arp]
+    if not mute:
+        return passed("Docker's bridges answer ARP")
+    return failed(
+        f"ARP is off on {', '.join(mute)}",
+        *(Evidence(f"ip link show {name}", "with the flag NOARP") for name in mute),
+        cause=f"Somebody turned ARP off on {mute[0]}: containers on it cannot find their gateway.",
+        fix=[f"ip link set {name} arp on" for name in mute],
+    )
+
+
+@check(
+    "network.spanning-tree",
+    title="Cables of containers carry packets at once",
+    severity=Severity.ERROR,
+    docs="https://docs.kernel.org/networking/bridge.html",
+    upstream=("network.bridge", "network.links-up"),
+)
+def spanning_tree(networks: Networks, routes: Routes, inside: Inside | None, dns: HostDns | None) -> Finding:
+    """
+    With the Spanning Tree Protocol a bridge's new port listens for 30 seconds before it carries anything.
+
+    Network managers turn it on for the bridges that they make, which some give to Docker ("bridge" in daemon.json).
+
+    Why it matters: each container is without a network for its first half minute; short ones, and builds, for ever.
+    How to fix: turn it off: among containers' cables there are no loops.
+    """
+    if why := networks.not_here:
+        return skipped(why)
+    network = default_bridge(networks)
+    slow = [i.name for i in routes.interfaces if network and i.name == network.bridge and i.spanning]
+    if not slow or not network:
+        return passed("the default bridge does not speak the Spanning Tree Protocol")
+    if not bridge_cut_off(inside, dns, routes) or not inside:
+        return passed(f"{slow[0]} speaks the Spanning Tree Protocol, and new containers are reached all the same")
+    return failed(
+        f"{slow[0]} lets new containers wait: it speaks the Spanning Tree Protocol",
+        Evidence(f"ip -details link show {slow[0]}", "stp_state 1"),
+        *show(targets(inside.bridge, inside, dns, routes), "default bridge"),
+        cause="A port of this bridge listens and learns for twice its forward delay before it carries packets.",
+        fix=(
+            f"ip link set {slow[0]} type bridge stp_state 0",
+            "# for good, in the configuration of what makes this bridge (NetworkManager: bridge.stp no; netplan: stp: false)",
+        ),
     )
 
 

@@ -215,12 +215,15 @@ def bridge_address(networks: Networks, routes: Routes) -> Finding:
     )
 
 
+ADDRESSED = ("network.bridge", "network.bridge-address", "network.links-up", "network.managed-interfaces")
+
+
 @check(
     "network.bridge-route",
     title="The host knows the way to every Docker network",
     severity=Severity.ERROR,
     docs=BRIDGE,
-    upstream=("network.bridge", "network.bridge-address", "network.links-up", "network.managed-interfaces"),
+    upstream=(*ADDRESSED, "network.subnet-overlap"),
 )
 def bridge_route(networks: Networks, routes: Routes) -> Finding:
     """
@@ -247,12 +250,15 @@ def bridge_route(networks: Networks, routes: Routes) -> Finding:
             lost.append((network, subnet, f" src {held}" if held else ""))
     if not lost:
         return passed("every bridge has its route")
+    # Another interface has the way there.
+    taken = any(net(r.destination) == net(s) for _, s, _ in lost for r in routes.routes)
     return failed(
         f"no route leads to {', '.join(f'{s} (network {n.name}, {n.bridge})' for n, s, _ in lost)}",
         *(Evidence("ip route show table all", f"nothing for {s} on {n.bridge}") for n, s, _ in lost),
         cause="The route to this Docker network was deleted or replaced, by a VPN's script, `ip route flush` or a wrong "
         "prefix on the bridge; the host sends what is for containers elsewhere.",
         fix=[f"ip route replace {s} dev {n.bridge}{source}" for n, s, source in lost],
+        because=(*ADDRESSED, *(("network.subnet-overlap",) if taken else ())),
     )
 
 

@@ -38,6 +38,8 @@ FORWARDING = (
     "network.bridge",
     "network.bridge-address",
     "network.links-up",
+    "network.arp",
+    "ports.redirected",
     "network.route-localnet",
     "network.managed-interfaces",
     "network.subnet-overlap",

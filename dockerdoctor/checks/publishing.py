@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+
 from dockerdoctor.checks.ports import PUBLISHING, by, freeing
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Container, Containers, Network, Networks, PortBinding
+from dockerdoctor.facts.firewall import Drop, Firewall, Packet, in_order
 from dockerdoctor.facts.listeners import SETTLED, Listeners, seconds_since
+from dockerdoctor.facts.routes import Routes
+from dockerdoctor.facts.ruleset import Chain, Rule
 from dockerdoctor.model import Evidence, Finding, Severity
 
 # Networks whose containers are reached by other ways, or by none.
 UNPUBLISHED = frozenset({"routed", "isolated"})
+# What ends a packet's way through the table nat.
+LEADING = frozenset({"DNAT", "REDIRECT", "ACCEPT"})
 
 
 def publishes(network: Network) -> bool:
@@ -28,6 +36,83 @@ def lost_ports(container: Container, networks: Networks) -> list[PortBinding]:
         return []
     had = {(b.container_port, b.protocol) for b in container.ports}
     return [b for b in container.wanted_ports if (b.container_port, b.protocol) not in had]
+
+
+# Where a rule of the nat table sends packets, as iptables and nft write it.
+TARGET = re.compile(r"(?:--to-destination|dnat to) ([\d.]+)(?::(\d+))?|--to-ports (\d+)|redirect to :?(\d+)")
+
+
+def lands(rule: Rule, port: int) -> tuple[str, int] | None:
+    """The address (empty: this host's own) and port that a rule gives to packets; None where that cannot be told."""
+    to = TARGET.search(rule.text)
+    if not to:
+        return ("", port) if rule.verdict == "REDIRECT" else None
+    return to[1] or "", int(to[2] or to[3] or to[4] or port)
+
+
+def nobody_there(to: tuple[str, int], containers: Containers, networks: Networks, listeners: Listeners) -> bool:
+    """Whether it is sure that nobody takes what is sent there: a port that nobody holds, an address of no container."""
+    address, port = to
+    if not address:
+        return not any(x.protocol == "tcp" and x.port == port for x in listeners.host)
+    if any(a.ip == address for c in containers.all for a in c.networks):
+        return False
+    ranges = [s for n in networks.bridges for s in n.subnets if ":" not in s]
+    gateways = {g for n in networks.bridges for g in n.gateways}
+    return address not in gateways and any(
+        ipaddress.ip_address(address) in ipaddress.ip_network(r, strict=False) for r in ranges
+    )
+
+
+@check(
+    "ports.redirected",
+    title="Published ports are not led elsewhere first",
+    severity=Severity.ERROR,
+    docs=PUBLISHING,
+    upstream=("network.docker-chains",),
+)
+def led_elsewhere(
+    containers: Containers, networks: Networks, listeners: Listeners, firewall: Firewall, routes: Routes
+) -> Finding:
+    """
+    The first rule of the table nat that fits decides: one of an old set-up, or of a container that is gone, may come first.
+
+    Why it matters: the port answers on this host, where docker-proxy helps, and nobody else reaches the container.
+    How to fix: delete the rule.
+    """
+    if networks.elsewhere:
+        return skipped(networks.elsewhere)
+    if not routes.uplink:
+        return skipped("no way in but from this host itself")
+    struck: list[tuple[Container, PortBinding, Chain, Rule]] = []
+    for one in containers.running:
+        for port in one.ports:
+            if port.protocol != "tcp" or ":" in port.host_ip or port.host_ip.startswith("127."):
+                continue
+            address = port.host_ip if port.host_ip not in {"", "0.0.0.0"} else routes.source  # noqa: S104 - it is read
+            way = Packet(routes.uplink.name, "", "tcp", port.host_port, "", address, local=True)
+            for base in firewall.base("prerouting"):
+                first = next(((c, r) for c, r, m in in_order(firewall, base, way) if r.verdict in LEADING and m), None)
+                to = lands(first[1], port.host_port) if first else None
+                if first and to and nobody_there(to, containers, networks, listeners):
+                    struck.append((one, port, *first))
+    if not struck:
+        return passed("no rule leads a published port to where nobody is")
+    one, port, _, rule = struck[0]
+    return failed(
+        f"port {port.host_port} of {one.name} is led elsewhere, where nobody answers: {rule.text}",
+        *dict.fromkeys(Evidence(c.label, r.text) for _, _, c, r in struck),
+        *(
+            Evidence(f"docker inspect {c.name}", f"{p.host_port} leads to {p.container_port}/tcp")
+            for c, p, _, _ in struck
+        ),
+        cause="A rule that comes before the container's own takes its connections: of an older set-up, or of a container "
+        "that is gone.",
+        fix=(
+            *dict.fromkeys(Drop(c, r, certain=True, path=(c.name,)).delete for _, _, c, r in struck),
+            "# and correct what wrote it, or it returns",
+        ),
+    )
 
 
 @check(

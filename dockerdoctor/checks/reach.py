@@ -152,6 +152,8 @@ def dropped(moved: Moved | None) -> tuple[Evidence, ...]:
 # What keeps packets from getting out.
 NO_WAY_OUT = (
     "engine.network-namespace",
+    "engine.programs",
+    "engine.unit-sandbox",
     "kernel.modules-needed",
     "storage.read-only",
     "storage.space",
@@ -160,6 +162,8 @@ NO_WAY_OUT = (
     "network.bridge",
     "network.bridge-address",
     "network.links-up",
+    "network.arp",
+    "network.spanning-tree",
     "network.managed-interfaces",
     "network.neighbours",
     "network.subnet-overlap",
@@ -175,7 +179,9 @@ NO_WAY_OUT = (
     "network.rp-filter",
     "network.bridge-route",
     "network.redirected",
+    "network.time-to-live",
     "network.policy-routing",
+    "network.ipsec",
     "network.conntrack",
 )
 TOO_MANY_FILES = "too many open files"
@@ -265,10 +271,16 @@ def egress(
     docs=PUBLISHING,
     upstream=(
         "engine.network-namespace",
+        "engine.programs",
+        "engine.unit-sandbox",
+        "engine.unit-addresses",
         "kernel.modules-needed",
         "network.bridge",
         "network.bridge-address",
         "network.links-up",
+        "network.arp",
+        "network.spanning-tree",
+        "network.loopback-drop",
         "network.route-localnet",
         "network.managed-interfaces",
         "network.neighbours",

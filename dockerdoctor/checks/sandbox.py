@@ -7,9 +7,11 @@ import re
 from dockerdoctor.checks.prerequisites import NOT_OURS, of_this_host, shown, start
 from dockerdoctor.checks.rewriting import impact, restarted
 from dockerdoctor.checks.unit import RELOAD, edited, line
-from dockerdoctor.examine import check, failed, passed, skipped
+from dockerdoctor.examine import check, failed, passed, skipped, unknown
+from dockerdoctor.facts.dns import EMBEDDED
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
 from dockerdoctor.facts.engine import EngineInfo, Units
+from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.log import StartLog
 from dockerdoctor.facts.namespaces import Namespaces
 from dockerdoctor.facts.startup import SANDBOX, Setting, UnitCommands
@@ -21,9 +23,14 @@ DENIED = re.compile(
     r"read-only file system|permission denied|not permitted|not supported|no such (?:file or directory|device)|^panic:",
     re.IGNORECASE,
 )
+# The same of a container that dockerd was to make.
+REFUSED = re.compile(r"permission denied|not permitted", re.IGNORECASE)
+KILLED = frozenset({"core-dump", "signal"})  # $SERVICE_RESULT of systemd.exec(5)
 # These drivers, and containerd's own snapshots, need no mount of dockerd's for a container's files.
 NO_MOUNTS = frozenset({"vfs", "overlayfs", "native", "stargz"})
 NO_SETTING = "# start dockerd in the namespaces of the host; systemctl cat docker.service shows how it is started"
+# These filter packets, and take nothing else.
+ADDRESSES = frozenset({"IPAddressDeny", "IPAddressAllow"})
 # Only a namespace of mounts of its own is made for these.
 OFF = frozenset({"", "no", "false", "off", "0", "shared"})
 
@@ -33,9 +40,62 @@ def _on(commands: UnitCommands | None) -> list[Setting]:
     found: dict[str, list[Setting]] = {}
     for setting in commands.settings if commands else ():
         if SANDBOX.fullmatch(setting.key):
-            off = setting.value.lower() in OFF
+            off = setting.value.lower() in OFF or setting.key in ADDRESSES
             found[setting.key] = [] if off else [*found.get(setting.key, []), setting]
     return [s for listed in found.values() for s in listed]
+
+
+def denied(commands: UnitCommands | None) -> list[Setting]:
+    """The lines of IPAddressDeny= that are in force; an empty one takes back those before."""
+    found: list[Setting] = []
+    for setting in commands.settings if commands else ():
+        if setting.key == "IPAddressDeny":
+            found = [*found, setting] if setting.value else []
+    return found
+
+
+@check(
+    "engine.unit-addresses",
+    title="systemd lets dockerd talk to every address",
+    severity=Severity.ERROR,
+    docs="https://www.freedesktop.org/software/systemd/man/latest/systemd.resource-control.html#IPAddressAllow=ADDRESS%5B/PREFIXLENGTH%5D%E2%80%A6",
+    upstream=("engine.unit-valid", "engine.network-namespace"),
+)
+def unit_addresses(
+    endpoint: ChosenEndpoint,
+    commands: UnitCommands,
+    units: Units | None,
+    inside: Inside | None,
+    info: EngineInfo | None,
+) -> Finding:
+    """
+    IPAddressDeny= filters packets of a service; dockerd pulls images, resolves for user networks, and carries ports.
+
+    Containers are not in docker.service, and are not touched by it.
+
+    Why it matters: pulls end with "operation not permitted"; names time out on user networks, ports on 127.0.0.1.
+    How to fix: take the setting out of docker.service, or allow what dockerd needs.
+    """
+    if not of_this_host(endpoint):
+        return skipped(NOT_OURS)
+    on = denied(commands)
+    if not on:
+        return passed("docker.service may talk to every address")
+    if not inside:
+        return unknown("docker.service may not talk to every address; whether it must was not tried")
+    dead = [p for p in inside.published if p.source == "host" and p.target.startswith("127.") and p.outcome != "ok"]
+    silent = [a for a in inside.user.dns if a.server == EMBEDDED and a.silent]
+    if not dead and not (silent and len(silent) == len([a for a in inside.user.dns if a.server == EMBEDDED])):
+        return passed("docker.service may not talk to every address, and needs none of those")
+    return failed(
+        f"docker.service may not talk to what dockerd needs: {', '.join(f'{s.key}={s.value}' for s in on)}",
+        *map(line, on),
+        *(Evidence(f"connect {p.target}, from the host", p.outcome) for p in dead),
+        *(Evidence(f"{a.kind} {a.name} @{a.server} {a.transport}, from the user network", a.outcome) for a in silent),
+        cause="systemd drops packets of dockerd and docker-proxy, whatever the firewall's rules say.",
+        fix=(*(edited(s, "s/^/# /") for s in on), RELOAD, *restarted(units)),
+        impact=impact(info),
+    )
 
 
 @check(
@@ -53,6 +113,7 @@ def unit_sandbox(
     log: StartLog | None,
     spaces: Namespaces | None,
     info: EngineInfo | None,
+    inside: Inside | None,
 ) -> Finding:
     """
     PrivateTmp=, ProtectSystem= and their like, meant to harden a service, give it mounts of its own.
@@ -69,16 +130,29 @@ def unit_sandbox(
     undo = (*(edited(s, "s/^/# /") for s in on), RELOAD) if on else ()
     names = ", ".join(f"{s.key}={s.value}" for s in on)
     if not ping.answered:
-        failing = bool(units and units.docker.failing and log and DENIED.search(log.complaint))
-        if not (on and failing and log and units):
+        said = log.complaint if log else ""
+        # A forbidden system call kills at once, unless SystemCallErrorNumber= makes an error of it.
+        killed = units is not None and units.docker.result in KILLED and any("SystemCall" in s.key for s in on)
+        failing = bool(units and units.docker.failing and (killed or DENIED.search(said)))
+        if not (on and failing and units):
             return passed("no setting of docker.service keeps dockerd from the host")
         return failed(
             f"docker.service takes from dockerd what it needs to start: {names}",
             *map(line, on),
-            Evidence(log.source, log.complaint),
+            *((Evidence(log.source, said),) if log and said else ()),
             shown(units.docker),
             cause="These settings restrict a service; dockerd manages mounts, networks and rights, and cannot do without.",
             fix=(*undo, *start(units)),
+        )
+    refused = [m for m in (inside.bridge.error, inside.user.error) if REFUSED.search(m)] if inside else []
+    if refused and on:
+        return failed(
+            f"docker.service takes from dockerd what it needs for a container: {names}",
+            *map(line, on),
+            *dict.fromkeys(Evidence("docker run", m) for m in refused),
+            cause="These settings restrict a service; dockerd makes namespaces, mounts and networks, and cannot do without.",
+            fix=(*undo, *restarted(units)),
+            impact=impact(info),
         )
     if spaces is None or spaces.containerd_mounts in {"", spaces.mounts} or (info and info.driver in NO_MOUNTS):
         return passed("dockerd answers, and sees the mounts that containerd sees")

@@ -66,6 +66,7 @@ WITHOUT_A_WORD = {
         "engine.unit-sandbox",
         "engine.pid-file",
         "engine.containerd",
+        "engine.programs",
         "cgroups.mounted",
         "cgroups.version",
         "kernel.modules-needed",
@@ -188,7 +189,7 @@ def _gave_up(
     fields |= {
         "flag": fields.get("flag") or next((f.name for f in named), ""),
         "place": ", ".join(dict.fromkeys(map(place, named))) or "docker.service",
-        "config": config.path if config else "/etc/docker/daemon.json",
+        "config": ", ".join(dict.fromkeys(map(place, named))) or (config.path if config else "/etc/docker/daemon.json"),
         "root": str(
             fields.get("root") or settings.get("data-root") or settings.get("graph") or own_root or "/var/lib/docker"
         ),

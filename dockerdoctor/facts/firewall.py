@@ -354,6 +354,26 @@ def met(firewall: Firewall, base: Chain, packet: Packet) -> Iterator[tuple[Chain
                 queue.append(names[rule.jump])
 
 
+def in_order(firewall: Firewall, base: Chain, packet: Packet) -> Iterator[tuple[Chain, Rule, bool | None]]:
+    """The same as `met`, in the order in which the packet meets them, as far as it surely goes."""
+    chains = {
+        c.name: c for c in firewall.chains if (c.backend, c.family, c.table) == (base.backend, base.family, base.table)
+    }
+
+    def walk(chain: Chain, depth: int) -> Iterator[tuple[Chain, Rule, bool | None]]:
+        for rule in chain.rules if depth < MAX_DEPTH else ():
+            match = matches(rule, packet)
+            if match is False:
+                continue
+            yield chain, rule, match
+            if rule.jump in chains:
+                yield from walk(chains[rule.jump], depth + 1)
+            if match and (rule.verdict == "RETURN" or (rule.goto and rule.jump)):
+                return
+
+    return walk(base, 0)
+
+
 def translated(firewall: Firewall, packet: Packet) -> Rule | None:
     """The rule that gives a forwarded packet the host's own address, or may do so."""
     for base in firewall.base("postrouting"):

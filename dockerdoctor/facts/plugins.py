@@ -88,7 +88,7 @@ def _plugin(host: Host, folders: tuple[str, ...], name: str) -> Plugin:
     if not real:
         return Plugin(name, found[0], DANGLING) if found else Plugin(name, "")
     link = found[0] if found[0] != real[0] else ""
-    return Plugin(name, real[0], _problem(host, real[0]), tuple(p for p in real[1:] if not _problem(host, p)), link)
+    return Plugin(name, real[0], problem(host, real[0]), tuple(p for p in real[1:] if not problem(host, p)), link)
 
 
 def _there(host: Host, path: str) -> bool:
@@ -98,7 +98,8 @@ def _there(host: Host, path: str) -> bool:
         return False
 
 
-def _problem(host: Host, path: str) -> str:
+def problem(host: Host, path: str) -> str:
+    """What keeps a file from being run as a program on this host; empty where nothing does."""
     if not host.executable(path):
         return "may not be executed"
     try:

@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from dockerdoctor.facts import (
+    bad_programs,
     build,
     builds,
     caller,
@@ -103,5 +104,6 @@ AREAS: tuple[ModuleType, ...] = (
     inside,
     counters,
     ways,
+    bad_programs,
 )
 PROBES: tuple[Probe, ...] = tuple(p for area in AREAS for p in vars(area).values() if isinstance(p, Probe))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 
@@ -35,6 +36,11 @@ class Interface:
     master: str = ""
     addresses: tuple[str, ...] = ()  # CIDR, both families
     hairpin: bool | None = None  # of a bridge's port: whether it sends a frame back where it came from
+    arp: bool = True  # whether it answers who asks for its address
+    spanning: bool = (
+        False  # of a bridge: whether its ports wait for other bridges' word before they carry anything (STP)
+    )
+    ports: int = 0  # of a bridge: how many interfaces are connected to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +138,27 @@ def _interfaces(host: Host) -> tuple[Interface, ...]:
     links = host.run("ip", "-json", "-details", "address", "show")
     if not links.ok:
         raise Unmeasured(f"ip: {links.err.strip()}", how="install iproute2")
+    return parse_interfaces(links.out)
+
+
+def parse_interfaces(text: str) -> tuple[Interface, ...]:
+    """Read `ip -json -details address show`."""
+    listed = [i for i in json.loads(text or "[]") if i.get("ifname")]
+    masters = Counter(i.get("master") for i in listed)
     return tuple(
         Interface(
-            i.get("ifname", ""),
+            i["ifname"],
             int(i.get("mtu") or 0),
             "UP" in (i.get("flags") or ()),
             (i.get("linkinfo") or {}).get("info_kind") or "",
             i.get("master") or "",
             tuple(f"{a['local']}/{a['prefixlen']}" for a in i.get("addr_info") or () if "local" in a),
             ((i.get("linkinfo") or {}).get("info_slave_data") or {}).get("hairpin"),
+            "NOARP" not in (i.get("flags") or ()),
+            ((i.get("linkinfo") or {}).get("info_data") or {}).get("stp_state") == 1,
+            masters[i["ifname"]],
         )
-        for i in json.loads(links.out or "[]")
-        if i.get("ifname")
+        for i in listed
     )
 
 

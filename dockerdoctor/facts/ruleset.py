@@ -313,9 +313,16 @@ def _nft_rule(rule: dict[str, Any], sets: Sets) -> Iterator[Rule]:
             conditions.append(Condition("?", (kind,)))
             words.append(str(body.get("name") or kind) if isinstance(body, dict) else kind)
         else:
-            words.append(kind)
+            words.append(_nft_changed(body) if kind == "mangle" else kind)
             target = kind
     yield Rule(" ".join(words), tuple(conditions), "", "", False, target, packets, handle, counted)
+
+
+def _nft_changed(body: Any) -> str:
+    """What a rule changes in the packet itself, "ip ttl set 1"; a mark is none of the packet's."""
+    key = body.get("key") if isinstance(body, dict) else None
+    payload = key.get("payload") if isinstance(key, dict) else None
+    return f"{payload.get('protocol')} {payload.get('field')} set {body.get('value')}" if payload else "mangle"
 
 
 def _nft_map(body: Any, conditions: list[Condition], words: list[str], handle: int, sets: Sets) -> Iterator[Rule]:

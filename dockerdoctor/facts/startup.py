@@ -109,7 +109,7 @@ SANDBOX = re.compile(
     r"Private\w+|Protect\w+|Restrict\w+|ProcSubset|NetworkNamespacePath|MountFlags|DynamicUser|NoNewPrivileges|"
     r"(?:ReadOnly|Inaccessible|NoExec)Paths|(?:ReadOnly|Inaccessible)Directories|Bind(?:ReadOnly)?Paths|"
     r"TemporaryFileSystem|Root(?:Directory|Image)|CapabilityBoundingSet|SystemCall(?:Filter|Architectures)|"
-    r"MemoryDenyWriteExecute|DevicePolicy"
+    r"MemoryDenyWriteExecute|DevicePolicy|IPAddress(?:Deny|Allow)"
 )
 
 
@@ -118,7 +118,7 @@ def unit_commands(host: Host) -> UnitCommands:
     """Read what systemd will read at its next reload, which may differ from what it holds now."""
     found = tuple(_settings(host, "docker.service"))
     lines = tuple((s.where, s.value) for s in found if s.key == "ExecStart")
-    settings = tuple(s for s in found if DECIDING.fullmatch(s.key) or SANDBOX.fullmatch(s.key))
+    settings = tuple(s for s in found if DECIDING.fullmatch(s.key) or SANDBOX.fullmatch(s.key) or _sets_path(s))
     commands = UnitCommands(
         lines,
         any(s.key == "Type" and s.value == "oneshot" for s in settings),
@@ -126,6 +126,11 @@ def unit_commands(host: Host) -> UnitCommands:
         absent=tuple(s for s in settings if s.key == "EnvironmentFile" and _must_be_there(host, s.value)),
     )
     return replace(commands, program=_program(host, commands.in_force[-1][1])) if commands.in_force else commands
+
+
+def _sets_path(setting: Setting) -> bool:
+    """Whether a line gives dockerd another PATH, and nothing else: other variables are nobody's business here."""
+    return setting.key == "Environment" and re.fullmatch(r"\"?PATH=[^\s\"]*\"?", setting.value) is not None
 
 
 def _settings(host: Host, name: str) -> Iterator[Setting]:

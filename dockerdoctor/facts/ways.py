@@ -52,12 +52,38 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What IPsec does to packets from somewhere to somewhere (`ip xfrm policy`)."""
+
+    source: str  # CIDR
+    destination: str
+    direction: str  # "out", "fwd"
+    action: str = "allow"  # "block"
+    tunnel: str = ""  # "esp": packets are to be transformed
+
+    @property
+    def said(self) -> str:
+        """As evidence shows it."""
+        how = f" {self.tunnel}" if self.tunnel else ""
+        return f"src {self.source} dst {self.destination} dir {self.direction} {self.action}{how}"
+
+    def catches(self, source: str, destination: str) -> bool:
+        """Whether a packet is for it, and does not simply pass."""
+        return (
+            (self.action == "block" or bool(self.tunnel))
+            and _within(source, self.source)
+            and _within(destination, self.destination)
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Ways:
     """Where packets of containers went that got lost."""
 
     all: tuple[Way, ...] = ()
     refused: int = 0  # packets that came in by an interface where they were not expected, meanwhile
     rules: tuple[str, ...] = ()  # of `ip rule`, the three that every host has left out
+    policies: tuple[Policy, ...] = ()  # of IPsec, that catch what was lost or the answer to it
 
 
 def lost(view: View) -> Iterator[str]:
@@ -93,6 +119,34 @@ def read_rules(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(own), tuple(dict.fromkeys(marks))
 
 
+def _within(address: str, subnet: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(subnet, strict=False)
+    except ValueError:
+        return False
+
+
+def read_policies(text: str) -> tuple[Policy, ...]:
+    """Read `ip xfrm policy show`: a line of addresses for each, and indented ones about it."""
+    found: list[Policy] = []
+    for block in re.split(r"^(?=src )", text, flags=re.MULTILINE):
+        selector = re.match(r"src (\S+) dst (\S+)", block)
+        direction = re.search(r"^\s+dir (out|fwd)\b", block, re.MULTILINE)
+        if selector and direction:
+            action = "block" if re.search(r"\baction block\b", block) else "allow"
+            tunnel = re.search(r"^\s+proto (\w+)", block, re.MULTILINE)
+            found.append(Policy(selector[1], selector[2], direction[1], action, tunnel[1] if tunnel else ""))
+    return tuple(found)
+
+
+def _caught(host: Host, targets: list[str], member: str) -> Iterator[Policy]:
+    listed = host.run("ip", "-4", "xfrm", "policy", "show")
+    for policy in read_policies(listed.out) if listed.ok else ():
+        pairs = [(member, t) for t in targets] + [(t, member) for t in targets if policy.direction == "fwd"]
+        if any(policy.catches(*pair) for pair in pairs):
+            yield policy
+
+
 def _member(network: Network) -> str:
     """The address of some container."""
     subnet = next((s for s in network.subnets if ":" not in s), "")
@@ -120,4 +174,5 @@ def ways(host: Host, inside: Inside, networks: Networks, routes: Routes, before:
         back = _hop(host, member, "from", target, "iif", out.device) if out.device else None
         return Way(target, network.bridge, mark, _hop(host, target), out, back)
 
-    return Ways(tuple(way(t, m) for t in targets for m in ("", *marks[:3])), refused, rules)
+    policies = tuple(_caught(host, targets, member))
+    return Ways(tuple(way(t, m) for t in targets for m in ("", *marks[:3])), refused, rules, policies)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks import chains, firewall, host_firewall, neighbours
+from dockerdoctor.checks import chains, firewall, host_firewall, neighbours, publishing
 from dockerdoctor.facts.containers import Attachment, Container, Containers, Networks, PortBinding
 from dockerdoctor.facts.firewall import Firewall
 from dockerdoctor.facts.inside import Published
@@ -285,3 +285,55 @@ def test_no_uplink_blames_nobody():
     assert (
         firewall.blocked_ways(rules(CLOSED_SHOP), NETWORKS, nowhere, LOST, None, None, Containers((running(),))) == ()
     )
+
+
+DEAD_LO = inside(published=(Published("host", "127.0.0.1:4", "timeout"), Published("host", "10.0.0.5:4", "ok")))
+INPUT = "*mangle\n:INPUT ACCEPT [0:0]\n[0:0] -A INPUT {}\n"
+
+
+@pytest.mark.parametrize(
+    ("ruleset", "seen", "status"),
+    [
+        (rules(OLD + INPUT.format("-i lo -j DROP")), DEAD_LO, FAIL),
+        (rules(OLD + INPUT.format("-i lo -j DROP")), WELL, PASS),
+        (rules(OLD + INPUT.format("! -i lo -j DROP")), DEAD_LO, PASS),
+        (rules(OLD + INPUT.format("-i lo -p udp -j DROP")), DEAD_LO, PASS),
+        (rules(nft=nft({"hook": "input", "policy": "drop"})), DEAD_LO, FAIL),
+    ],
+)
+def test_loopback_drop(ruleset, seen, status):
+    found = host_firewall.loopback_drop.decide(ruleset, NETWORKS, seen, None)
+    assert found.status is status
+    assert status is PASS or " lo -j ACCEPT" in found.fix[0] or '"lo" accept' in found.fix[0]
+
+
+LED_FIRST = OLD.replace(
+    "*filter\n",
+    "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n{}[0:0] -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n{}"
+    + LED
+    + "*filter\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "within", "status"),
+    [
+        ("", "", PASS),
+        ("-A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 9999", "", FAIL),  # nobody listens there
+        ("-A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 9000", "", PASS),
+        ("-A PREROUTING -i eth9 -p tcp --dport 8080 -j REDIRECT --to-ports 9999", "", PASS),
+        ("-A PREROUTING -p tcp --dport 8080 -m time --timestart 1 -j REDIRECT --to-ports 9999", "", PASS),  # perhaps
+        ("-A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 198.51.100.7:80", "", PASS),  # who knows
+        ("-A PREROUTING -p tcp --dport 8080 -j ACCEPT", "", PASS),  # docker-proxy takes it
+        ("", "-A DOCKER -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.9:80", FAIL),  # of a container that is gone
+        ("", "-A DOCKER -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:81", PASS),
+        ("", "-A DOCKER -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.1:80", PASS),  # the host
+    ],
+)  # fmt: skip
+def test_led_elsewhere(before, within, status):
+    text = LED_FIRST.format(*(f"[0:0] {r}\n" if r else "" for r in (before, within)))
+    found = publishing.led_elsewhere.decide(
+        Containers((WEB,)), NETWORKS, listeners(Listener("tcp", "0.0.0.0", 9000)), rules(text), ROUTES
+    )
+    assert found.status is status
+    assert status is PASS or found.fix[0].startswith("iptables -t nat -D ")

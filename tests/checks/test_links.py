@@ -14,6 +14,7 @@ from tests.checks.test_network import (
     DEFAULT,
     FAIL,
     LINKS,
+    LOST,
     NETWORKS,
     NEW,
     PASS,
@@ -26,6 +27,7 @@ from tests.checks.test_network import (
     net,
     rules,
 )
+from tests.checks.test_network import WELL as REACHING
 
 CABLE = Interface("veth0a1b2c3", 1500, True, "veth", "docker0", hairpin=True)
 
@@ -45,6 +47,29 @@ def having(*interfaces):
 )
 def test_links_up(routes, status):
     assert links.links_up.decide(NETWORKS, routes).status is status
+
+
+def docker0(**more):
+    return replace(ROUTES, interfaces=(LINKS[0], replace(LINKS[1], **more), LINKS[2]))
+
+
+def test_arp():
+    assert links.arp.decide(NETWORKS, ROUTES).status is PASS
+    assert links.arp.decide(NETWORKS, having(replace(CABLE, name="tun0", arp=False))).status is PASS
+    assert links.arp.decide(NETWORKS, docker0(arp=False)).fix == ("ip link set docker0 arp on",)
+
+
+@pytest.mark.parametrize(
+    ("routes", "seen", "status"),
+    [
+        (docker0(spanning=True), LOST, FAIL),
+        (docker0(spanning=True), REACHING, PASS),  # its delay is short
+        (docker0(spanning=True), None, PASS),
+        (ROUTES, LOST, PASS),
+    ],
+)
+def test_spanning_tree(routes, seen, status):
+    assert links.spanning_tree.decide(NETWORKS, routes, seen, None).status is status
 
 
 OFF = config(userland_proxy=False)

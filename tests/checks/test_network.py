@@ -272,6 +272,14 @@ def test_subnet_overlap_moves_to_a_free_range():
     ]
 
 
+def test_a_bridge_that_was_left():
+    left = Interface("br-0123456789ab", 1500, True, "bridge")
+    for bridge, fix in ((left, "ip link delete br-0123456789ab"), (replace(left, ports=1), addresses.OVERLAP_STEP)):
+        routes = Routes((*OWN, Route("172.17.0.0/16", left.name)), (*LINKS, bridge))
+        found = addresses.subnet_overlap.decide(NETWORKS, routes, None, None, None, None)
+        assert found.fix[0] == fix
+
+
 def test_what_a_network_is_called_is_no_command():
     odd = replace(NETWORKS.all[-1], name="a $(reboot)", labels=(("x", "y; reboot"),))
     commands = list(addresses.move(odd, ipaddress.ip_network("10.9.0.0/16"), None, None))

@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from dockerdoctor.checks.sandbox import network_namespace, unit_sandbox
+from dockerdoctor.checks.sandbox import network_namespace, unit_addresses, unit_sandbox
 from dockerdoctor.checks.unit import unit_type, unit_valid
+from dockerdoctor.facts.inside import Published
 from dockerdoctor.facts.log import StartLog
 from dockerdoctor.facts.namespaces import Namespaces
 from dockerdoctor.facts.startup import Setting, UnitCommands
+from dockerdoctor.host import DnsAnswer
 from dockerdoctor.model import Status
 from tests.checks.test_daemon_json import info_of
+from tests.checks.test_network import WELL as REACHING
+from tests.checks.test_network import inside, view
 from tests.checks.test_startup import ACTIVE, DEAD, FAILED, HERE, ROOTLESS, WELL, units
 
 PASS, FAIL, SKIP = Status.PASS, Status.FAIL, Status.SKIP
@@ -49,13 +53,13 @@ def unit(**settings):
     ],
 )
 def test_unit_sandbox(endpoint, ping, commands, known, log, spaces, info, status):
-    found = unit_sandbox.decide(endpoint, ping, commands, known, log, spaces, info)
+    found = unit_sandbox.decide(endpoint, ping, commands, known, log, spaces, info, None)
     assert found.status is status
     assert bool(found.fix) is (status is FAIL)
 
 
 def test_the_settings_are_taken_out():
-    fix = unit_sandbox.decide(HERE, WELL, unit(PrivateTmp="true"), units(), None, APART, OVERLAY).fix
+    fix = unit_sandbox.decide(HERE, WELL, unit(PrivateTmp="true"), units(), None, APART, OVERLAY, None).fix
     assert fix[:2] == (f"sed -i '2s/^/# /' {FILE}", "systemctl daemon-reload")
 
 
@@ -86,3 +90,57 @@ def test_a_unit_without_a_command():
     assert found.status is FAIL
     assert found.summary == f"{FILE}:2 clears the command of docker.service, and gives no other"
     assert found.fix[1] == f"sed -i '2s/^/# /' {FILE}"
+
+
+NOT_MADE = inside(view("default bridge", error="unshare: operation not permitted"), view("user network", error="no"))
+SPEECHLESS = StartLog("journal", ())
+
+
+@pytest.mark.parametrize(
+    ("ping", "commands", "known", "log", "seen", "status"),
+    [
+        (WELL, unit(RestrictNamespaces="yes"), units(), None, NOT_MADE, FAIL),
+        (WELL, unit(RestrictNamespaces="yes"), units(), None, REACHING, PASS),
+        (WELL, unit(), units(), None, NOT_MADE, PASS),
+        (WELL, unit(IPAddressDeny="any"), units(), None, NOT_MADE, PASS),  # it takes no rights
+        (
+            DEAD,
+            unit(SystemCallFilter="@system-service"),
+            units(replace(FAILED, result="core-dump")),
+            SPEECHLESS,
+            None,
+            FAIL,
+        ),
+        (DEAD, unit(SystemCallFilter="@system-service"), units(FAILED), SPEECHLESS, None, PASS),
+        (DEAD, unit(PrivateTmp="yes"), units(replace(FAILED, result="core-dump")), SPEECHLESS, None, PASS),
+    ],
+)
+def test_what_a_container_needs(ping, commands, known, log, seen, status):
+    found = unit_sandbox.decide(HERE, ping, commands, known, log, SAME, OVERLAY, seen)
+    assert found.status is status
+
+
+def dialled(outcome):
+    return inside(published=(Published("host", "127.0.0.1:4", outcome), Published("host", "10.0.0.5:4", "ok")))
+
+
+MUTE = inside(user=replace(view("user network"), dns=(DnsAnswer("127.0.0.11", "udp", "a.lab", "timeout"),)))
+
+
+@pytest.mark.parametrize(
+    ("commands", "seen", "status"),
+    [
+        (unit(), dialled("timeout"), PASS),
+        (unit(IPAddressDeny="any"), dialled("timeout"), FAIL),
+        (unit(IPAddressDeny="any"), MUTE, FAIL),
+        (unit(IPAddressDeny="any"), dialled("ok"), PASS),  # what it needs is allowed
+        (unit(IPAddressDeny="any"), None, Status.UNKNOWN),
+        (
+            UnitCommands((), settings=(Setting("a:1", "IPAddressDeny", "any"), Setting("a:2", "IPAddressDeny", ""))),
+            MUTE,
+            PASS,
+        ),
+    ],
+)
+def test_unit_addresses(commands, seen, status):
+    assert unit_addresses.decide(HERE, commands, units(), seen, OVERLAY).status is status

@@ -400,7 +400,7 @@ def log(line, failed=True):
         (HERE, DEAD, NONE, units(FAILED), log(PID_LINE), FAIL, "PID file", ("engine.pid-file",)),
         (HERE, DEAD, NONE, units(RETRYING), log(SYNTAX), FAIL, "invalid character", startup.CONFIG_ERRORS),
         (HERE, DEAD, NONE, units(FAILED), log("something new"), FAIL, "something new", None),
-        (HERE, DEAD, NONE, units(FAILED), log("iptables not found"), FAIL, "iptables is not found", ()),
+        (HERE, DEAD, NONE, units(FAILED), log("iptables not found"), FAIL, "iptables is not found", ("engine.programs",)),
         (HERE, DEAD, NONE, units(FAILED), log(""), FAIL, "failed to start", None),
         (HERE, DEAD, NONE, units(FAILED), None, FAIL, "its log cannot be read", None),
         # Restarted too often by hand: nothing of its own failed.

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dockerdoctor.facts.endpoint import ChosenEndpoint
-from dockerdoctor.facts.routes import Interface, Route, Routes, loose, parse_routes, routes
+from dockerdoctor.facts.routes import Interface, Route, Routes, loose, parse_interfaces, parse_routes, routes
 from dockerdoctor.host import Completed, Host
 
 ETH = {"dst": "default", "gateway": "10.0.0.1", "dev": "eth0", "metric": 100}
@@ -105,3 +105,17 @@ class Looks(Host):
 def test_a_cable_on_its_way_to_the_bridge_is_not_cut(looks, cut):
     found = routes.measure(Looks(*looks), endpoint=ChosenEndpoint("unix:///run/docker.sock", "default"))
     assert loose(found.interfaces) == cut
+
+
+def test_bridges_and_their_ports():
+    listed = [
+        {
+            "ifname": "docker0",
+            "flags": ["UP", "NOARP"],
+            "linkinfo": {"info_kind": "bridge", "info_data": {"stp_state": 1}},
+        },
+        {"ifname": "veth0a1b2c3", "flags": ["UP"], "master": "docker0", "linkinfo": {"info_kind": "veth"}},
+    ]
+    docker0, cable = parse_interfaces(json.dumps(listed))
+    assert (docker0.arp, docker0.spanning, docker0.ports) == (False, True, 1)
+    assert (cable.arp, cable.spanning, cable.ports) == (True, False, 0)

@@ -273,7 +273,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         id="iptables-missing",
-        check="engine.started",
+        check="engine.programs",
+        symptoms=("engine.started",),
         inject=f"{STOP}; mkdir /opt/gone; mv /usr/sbin/iptables* /usr/sbin/xtables* /opt/gone; {START}; sleep 1",
         broken=PS,
         cure="mv /opt/gone/* /usr/sbin; systemctl reset-failed docker.service docker.socket; systemctl start docker",

@@ -1,6 +1,9 @@
 """Faults of routing: rules that send packets of containers another way, and answers that the kernel takes for forged."""
 
+import socket
+
 from tests.lab.fault import Fault
+from tests.lab.machine import Machine
 
 REACHES_OUT = "timeout -k 1 12 docker run --rm busybox sh -c 'echo | nc -w 3 {gateway} 5000'"
 
@@ -68,6 +71,20 @@ END
     """
 
 
+WEB = "docker run -d --name web -p 8080:80 busybox httpd -f -h /etc; sleep 6"
+
+
+def from_outside(machine: Machine) -> None:
+    """Fetch a page by the published port, from another machine."""
+    try:
+        with socket.create_connection((machine.address, 8080), timeout=4) as there:
+            there.sendall(b"GET /passwd HTTP/1.0\r\n\r\n")
+            said = there.recv(12)
+    except OSError as no:
+        raise AssertionError(f"port 8080: {no}") from no
+    assert said.startswith(b"HTTP/1."), said
+
+
 FAULTS: tuple[Fault, ...] = (
     Fault(
         "net-rp-filter-strict",
@@ -128,6 +145,103 @@ FAULTS: tuple[Fault, ...] = (
         check="network.bridge-route",
         inject="ip address flush dev docker0; ip address add 172.17.0.1/32 dev docker0",
         broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-forward-drop-other-firewall:hops",
+        check="network.time-to-live",
+        inject="iptables -t mangle -A PREROUTING -s 172.16.0.0/12 -j TTL --ttl-set 1",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-forward-drop-other-firewall:hops-by-nft",
+        check="network.time-to-live",
+        inject="""
+            nft add table ip hops
+            nft add chain ip hops before '{ type filter hook prerouting priority mangle; }'
+            nft add rule ip hops before iifname docker0 ip ttl set 1
+        """,
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-policy-routing:ipsec",
+        check="network.ipsec",
+        inject="ip xfrm policy add src 172.16.0.0/12 dst 0.0.0.0/0 dir fwd action block",
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        # What containers send goes into a tunnel that has lost its other end.
+        "net-policy-routing:ipsec-tunnel",
+        check="network.ipsec",
+        inject="""
+            ip xfrm policy add src 172.16.0.0/12 dst 0.0.0.0/0 dir out \\
+                tmpl src {address} dst 203.0.113.7 proto esp mode tunnel
+        """,
+        broken=REACHES_OUT,
+        verify_fix=True,
+    ),
+    Fault(
+        "net-docker0-missing:arp",
+        check="network.arp",
+        inject="ip link set docker0 arp off",
+        broken=REACHES_OUT,
+        symptoms=("network.egress", "network.published-port"),
+        verify_fix=True,
+    ),
+    Fault(
+        "net-docker0-missing:spanning-tree",
+        check="network.spanning-tree",
+        inject="ip link set docker0 type bridge stp_state 1",
+        broken=REACHES_OUT,
+        symptoms=("network.egress", "network.published-port"),
+        verify_fix=True,
+    ),
+    Fault(
+        "net-subnet-overlap-vpn:left-over-bridge",
+        check="network.subnet-overlap",
+        inject="""
+            ip link add br-0123456789ab type bridge
+            ip address add 172.17.0.1/16 dev br-0123456789ab
+            ip link set br-0123456789ab up
+            ip route del 172.17.0.0/16 dev docker0
+        """,
+        broken=REACHES_OUT,
+        symptoms=("network.bridge-route", "network.egress"),
+        verify_fix=True,
+    ),
+    Fault(
+        # An INPUT policy without an accept for lo.
+        "net-host-gateway-blocked:loopback",
+        check="network.loopback-drop",
+        setup=WEB,
+        inject="""
+            iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+            iptables -A INPUT -i host0 -j ACCEPT
+            iptables -A INPUT -i docker0 -j ACCEPT
+            iptables -P INPUT DROP
+        """,
+        broken="curl -sf -m 3 http://127.0.0.1:8080/passwd",
+        symptoms=("network.published-port",),
+        verify_fix=True,
+    ),
+    Fault(
+        "port-stale-docker-proxy:rule-of-another",
+        check="ports.redirected",
+        setup=WEB,
+        # Of a container that is gone, and before that of the one that has the port now.
+        inject="iptables -t nat -I DOCKER -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.99:80",
+        broken=from_outside,
+        verify_fix=True,
+    ),
+    Fault(
+        "port-stale-docker-proxy:redirected",
+        check="ports.redirected",
+        setup=WEB,
+        inject="iptables -t nat -I PREROUTING -i host0 -p tcp --dport 8080 -j REDIRECT --to-ports 9999",
+        broken=from_outside,
         verify_fix=True,
     ),
     Fault(
