@@ -214,7 +214,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         # An INPUT policy without an accept for lo.
-        "net-host-gateway-blocked:loopback",
+        "net-host-gateway-blocked:lo-closed",
         check="network.loopback-drop",
         setup=WEB,
         inject="""
