@@ -295,6 +295,7 @@ def egress(
         "network.rp-filter",
         "network.bridge-route",
         "network.policy-routing",
+        "network.ipsec",
         "network.conntrack",
     ),
 )
