@@ -11,7 +11,7 @@ export DOCKERDOCTOR_LAB ?= /var/tmp/dockerdoctor-lab
 VENV := $(DOCKERDOCTOR_LAB)/venv-$(shell sha256sum pyproject.toml | cut -c1-12)
 RUN := PYTHONPATH=. $(VENV)/bin/
 
-.PHONY: help demo test check fast browser lint docs docs-check lab prepare prepare-all matrix coverage bench
+.PHONY: help demo test check fast browser lint docs docs-check site zipapp image lab prepare prepare-all matrix coverage bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -53,6 +53,23 @@ docs-check: $(VENV)/ready
 
 fast: $(VENV)/ready
 	$(RUN)pytest -q -m 'not lab and not browser'
+
+# make zipapp: dist/doctor.pyz, one file with all that it needs, for hosts without a network
+zipapp: $(VENV)/ready
+	$(RUN)python deploy/zipapp.py dist/doctor.pyz
+
+# make image: the doctor as a container's image, which examines the host that it runs on
+image: zipapp
+	DOCKER_BUILDKIT=1 docker build --tag dockerdoctor --file deploy/Dockerfile .
+
+# make site: the documentation as a site, in build/site
+site: docs-check $(VENV)/site
+	$(VENV)/bin/mkdocs build --strict
+
+$(VENV)/site: $(VENV)/ready
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(VENV)/bin/pip uninstall --quiet --yes --disable-pip-version-check dockerdoctor
+	touch $@
 
 # make browser: the HTML report in a real browser
 browser: $(VENV)/ready

@@ -22,6 +22,7 @@ from dockerdoctor import __version__, outputs
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.commands.completion import completion
 from dockerdoctor.commands.plugin import plugin
+from dockerdoctor.commands.timer import timer
 from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.endpoint import Settings
@@ -542,6 +543,7 @@ def version() -> None:
 
 
 app.add_typer(plugin, name="plugin")
+app.add_typer(timer, name="timer")
 app.command()(completion)
 
 

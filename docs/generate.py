@@ -1,5 +1,5 @@
 """
-Write the documents that are made from the code: checks.md, cli.md, json.md and report.schema.json.
+Write the documents that are made from the code: checks.md, cli.md, json.md, report.schema.json and the manual pages.
 
 coverage.md is made from the lab's outcomes.
 """
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import contract
+import manpages
 from commandline import commands
 
 from dockerdoctor.checks import CATALOGUE
@@ -32,16 +33,19 @@ def cli() -> str:
     lines = ["# Commands", "", NOTE, ""]
     for name, _, context in commands():
         lines += [f"## {name}", "", "```", context.get_help(), "```", ""]
-    return "\n".join([*lines, "## Exit codes", "", *exit_codes(), ""])
+    return "\n".join([*lines, "## Exit codes", "", *exit_table(), ""])
 
 
-def exit_codes() -> list[str]:
-    """Read the table from the comments where the codes are defined."""
+def exit_table() -> list[str]:
+    """Give the exit codes as a table."""
+    return ["| code | meaning |", "|---|---|"] + [f"| {code} | {meaning} |" for code, meaning in exit_codes().items()]
+
+
+def exit_codes() -> dict[str, str]:
+    """Read them, and what they mean, from the comments where they are defined."""
     source = (DOCS.parent / "dockerdoctor" / "exits.py").read_text(encoding="utf-8")
     rows = [line.split("#", 1) for line in source.splitlines() if " = " in line and "#" in line]
-    return ["| code | meaning |", "|---|---|"] + [
-        f"| {code.split('=')[1].strip()} | {meaning.strip()} |" for code, meaning in rows
-    ]
+    return {code.split("=")[1].strip(): meaning.strip() for code, meaning in rows}
 
 
 def main() -> int:
@@ -55,12 +59,14 @@ def main() -> int:
         "cli.md": cli(),
         "json.md": contract.table(NOTE),
         "report.schema.json": contract.schema(),
+        **{f"man/{name}": page for name, page in manpages.pages(exit_codes()).items()},
     }
     same = str.__eq__
     if options.coverage:
         import proven  # noqa: PLC0415 - the lab needs Linux; the other documents do not
 
         documents, same = {"coverage.md": proven.coverage(NOTE)}, proven.same
+    (DOCS / "man").mkdir(exist_ok=True)
     stale = [
         n for n, new in documents.items() if not (DOCS / n).exists() or not same((DOCS / n).read_text("utf-8"), new)
     ]

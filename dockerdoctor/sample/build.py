@@ -27,7 +27,7 @@ def build(scene: Scene) -> Finding:
     scene.given = surroundings(scene.host, scene.facts.of(ClientConfig), public_authorities())
     for note in scene.given.notes:
         scene.progress.say(f"given to the build: {note}")
-    with source.archive(source.folder(), scene.given.files) as context:
+    with source.folder() as folder, source.archive(folder, scene.given.files) as context:
         return classic(scene, context)
 
 

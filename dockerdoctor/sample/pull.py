@@ -18,7 +18,8 @@ from dockerdoctor.sample.stream import TooLate
 @stage("base-image", title="The base image is there", doing="Pulling the base image", needs=("endpoint",))
 def base_image(scene: Scene) -> Finding:
     """Pull what the Dockerfile starts from, unless it is here."""
-    base = source.base_image((source.folder() / "Dockerfile").read_text(encoding="utf-8"))
+    with source.folder() as folder:
+        base = source.base_image((folder / "Dockerfile").read_text(encoding="utf-8"))
     if short := present(scene, base):
         scene.base = base
         return passed(f"{base} is here ({short})")

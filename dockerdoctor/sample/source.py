@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 IMAGE = "friendlyhello:latest"  # as the tutorial names it
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def folder() -> Path:
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
     """Find the build context: the copy in an installed package, or else the checkout that we run from."""
-    packaged = PACKAGE / "_sample"
-    return packaged if packaged.is_dir() else PACKAGE.parent
+    packaged = files("dockerdoctor") / "_sample"
+    if not packaged.is_dir():
+        yield PACKAGE.parent
+    elif isinstance(packaged, Path):
+        yield packaged
+    else:  # in a zipapp, where no build can read it
+        with tempfile.TemporaryDirectory(prefix="dockerdoctor-") as unpacked:
+            _unpack(packaged, Path(unpacked))
+            yield Path(unpacked)
+
+
+def _unpack(source: Traversable, target: Path) -> None:
+    for entry in source.iterdir():
+        if entry.is_dir():
+            (target / entry.name).mkdir()
+            _unpack(entry, target / entry.name)
+        else:
+            (target / entry.name).write_bytes(entry.read_bytes())
 
 
 def base_image(dockerfile: str) -> str:

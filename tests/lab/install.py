@@ -12,7 +12,7 @@ from tests.lab.base import inside
 from tests.lab.store import LAB, REPO, LabError, built, key, prune
 
 # What the wheel is made from; README and LICENSE are only its description.
-SOURCES = ("dockerdoctor", "sample_app", "Dockerfile", ".dockerignore", "pyproject.toml")
+SOURCES = ("dockerdoctor", "docs/man", "sample_app", "Dockerfile", ".dockerignore", "pyproject.toml")
 DESCRIPTION = ("README.md", "LICENSE")
 SKIPPED = shutil.ignore_patterns("__pycache__")
 
@@ -84,6 +84,7 @@ def install(tree: Path, dependencies: Path, draft: Path) -> None:
     source = draft / "source"
     source.mkdir()
     for name in (*SOURCES, *DESCRIPTION):
+        (source / name).parent.mkdir(exist_ok=True)
         if (REPO / name).is_dir():
             shutil.copytree(REPO / name, source / name, ignore=SKIPPED)
         else:
