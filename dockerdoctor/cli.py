@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dockerdoctor import __version__, outputs
+from dockerdoctor import __version__, inhost, outputs
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.commands.completion import completion
 from dockerdoctor.commands.plugin import plugin
@@ -531,6 +531,11 @@ def _says_yes(question: str, *, yes: bool) -> bool:
 
 
 def _somebody_to_ask(*, write: bool, yes: bool) -> None:
+    if write and inhost.entered():
+        talk(
+            "from inside a container nothing is changed: what restarts Docker would end the doctor, too. Run it on the host."
+        )
+        raise typer.Exit(ExitStatus.USAGE)
     if write and not yes and not sys.stdin.isatty():
         talk("nobody can be asked: there is no terminal; nothing was changed. Add --yes to go ahead.")
         raise typer.Exit(ExitStatus.USAGE)

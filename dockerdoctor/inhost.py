@@ -8,13 +8,17 @@ and its libraries, is then found through a descriptor of the old root: /proc/sel
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import sys
 from pathlib import Path
 
 # Set in the image (deploy/Dockerfile): where the host's files are.
 VARIABLE = "DOCKERDOCTOR_ROOT"
-# Those of the host that can run what the doctor sends to other processes.
+# Modules that bring libraries of their own with them, which must be those of our own system.
+BEFORE = ("ssl", "hashlib", "ctypes", "bz2", "lzma", "zlib", "uuid", "socket", "select", "readline")
+# That of the host, for what the doctor asks from within other processes' networks.
 PYTHON = "/usr/bin/python3"
 
 
@@ -26,8 +30,10 @@ def enter(root: str) -> None:
     """Make a folder the root of this process, for good, and stay able to import; raises NotAHost."""
     if not (Path(root) / "etc").is_dir() or not (Path(root) / "proc/self/fd").is_dir():
         raise NotAHost(f"{root} is no host's root: run the container with -v /:{root}:ro")
+    for name in BEFORE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     own = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    os.set_inheritable(own, False)
     try:
         os.chroot(root)
     except PermissionError:
@@ -36,12 +42,18 @@ def enter(root: str) -> None:
     if not Path(f"/proc/self/fd/{own}").is_dir():
         raise NotAHost(f"run the container with --pid=host: /proc of {root} does not know this process")
     _move_imports(f"/proc/self/fd/{own}")
-    # What is handed to other processes of the host must be there.
     sys.executable = PYTHON
+    # Commands that are shown are for a doctor on the host.
+    sys.argv[0] = "doctor"
     # Those of the image say nothing of the host.
     for name in [name for name in os.environ if name.startswith(("PYTHON", "GPG_KEY"))]:
         del os.environ[name]
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def entered() -> bool:
+    """Tell whether we examine from inside a container, which Docker's restart would end."""
+    return VARIABLE in os.environ
 
 
 def _move_imports(old: str) -> None:

@@ -109,10 +109,12 @@ class Lab:
                 return self.image(), SYSTEM_PYTHON, folders
             prefix = sys.base_prefix
             program = str(getattr(sys, "_base_executable", sys.executable))
-            return self.image(), program, [*folders, *([] if prefix.startswith("/usr") else [prefix])]
+            # Not where ours is that of an image (dockerdoctor.inhost).
+            if self.host.exists(program):
+                return self.image(), program, [*folders, *([] if prefix.startswith("/usr") else [prefix])]
         for image in listed(self.api.call("GET", "/images/json")):
             for tag in texts(table(image).get("RepoTags")):
-                if tag.rpartition("/")[2].startswith("python:"):
+                if tag.rpartition("/")[2].startswith(("python:", "dockerdoctor:")):
                     return tag, "python3", []
         raise Unmeasured(NO_PYTHON, how="docker pull python:3.13-slim")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import ipaddress
 import json
 import re
@@ -10,11 +11,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import dockerdoctor
 from dockerdoctor.facts.containers import Container, Containers, command_of
 from dockerdoctor.facts.dns import ndots, parse_resolv_conf
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
@@ -22,6 +21,8 @@ from dockerdoctor.facts.engine import ask
 from dockerdoctor.facts.listeners import Listeners, container_of, seconds_since
 from dockerdoctor.facts.output import tail
 from dockerdoctor.host import Host
+from dockerdoctor.incontainer import ask as asking
+from dockerdoctor.incontainer import redis as greeting
 from dockerdoctor.incontainer.redis import WILDCARD
 from dockerdoctor.measure import Unmeasured, probe
 
@@ -226,14 +227,23 @@ def by_the_book(
     )
 
 
+# Our modules go along as text: where we lie, in an archive or in a container, that process may not see.
+BOOT = """
+import json, sys, types
+for name, text in json.loads(sys.argv[1]).items():
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(text, module.__dict__)
+module.main()
+"""
+
+
 def _ask(host: Host, pid: int, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Ask from a container's network namespace, or from our own where there is no pid."""
-    # -I: neither the environment nor the folder we happen to be in decides what root runs.
-    boot = "import sys; sys.path.append(sys.argv[1]); from dockerdoctor.incontainer.redis import main; main()"
-    package = str(Path(dockerdoctor.__file__).parent.parent)
+    sources = json.dumps({module.__name__: inspect.getsource(module) for module in (asking, greeting)})
     enter = ("nsenter", "--target", str(pid), "--net") if pid else ()
+    # -I: neither the environment nor the folder we happen to be in decides what root runs.
     done = host.run(
-        *enter, sys.executable, "-I", "-S", "-c", boot, package, stdin=json.dumps(questions), timeout=ASK_TIMEOUT
+        *enter, sys.executable, "-I", "-S", "-c", BOOT, sources, stdin=json.dumps(questions), timeout=ASK_TIMEOUT
     )
     try:
         return list(json.loads(done.out)) if done.ok else []
