@@ -22,6 +22,14 @@ from dockerdoctor import __version__, inhost, outputs
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.commands.completion import completion
 from dockerdoctor.commands.plugin import plugin
+from dockerdoctor.commands.settings import (
+    ConfigOption,
+    ImageOption,
+    RedisOption,
+    TargetOption,
+    settings_for,
+    with_targets,
+)
 from dockerdoctor.commands.timer import timer
 from dockerdoctor.diagnose import measure_host, now, report_on
 from dockerdoctor.exits import ExitStatus
@@ -125,7 +133,9 @@ def check(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="What is well, too, and our own bugs in full.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Open the symptoms under each cause.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Open the symptoms under each cause; what is reached from where.")
+    ] = False,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the measured facts.")] = None,
     replay: Annotated[
         Path | None,
@@ -137,8 +147,18 @@ def check(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Examine again until Docker is well, this long at most.")
     ] = 0.0,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Examine again and again, and show what changed; Ctrl-C ends it.")
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="Between two examinations of --watch.")
+    ] = 5.0,
+    targets: TargetOption = None,
+    redis: RedisOption = None,
+    images: ImageOption = None,
     host_url: HostOption = "",
     context: ContextOption = "",
+    config: ConfigOption = "",
 ) -> None:
     """Examine this host and name what keeps Docker from working."""
     checks = select(CATALOGUE, only or (), skip or ())
@@ -151,26 +171,41 @@ def check(
         files.append((output_format, output))
     if short and output_format is not ReportFormat.TEXT:
         raise typer.BadParameter(f"--short is a form of the text, and {output_format.value} was asked for")
-    if wait and replay:
-        raise typer.BadParameter("--wait examines this host again and again, and --from does not examine it")
+    if replay and (
+        asks := [
+            n
+            for n, given in (
+                ("--wait", wait),
+                ("--watch", watch),
+                ("--target", targets),
+                ("--redis", redis),
+                ("--image", images),
+            )
+            if given
+        ]
+    ):
+        raise typer.BadParameter(f"{asks[0]} examines this host, and --from does not")
+    if watch and (wait or quiet or save or files or output or output_format is not ReportFormat.TEXT):
+        raise typer.BadParameter("--watch shows the text on a terminal; it neither waits nor writes files")
     _prove([path for _, path in files] + ([save] if save else []))
+    options = replace(options_for(verbose=verbose, every=every), short=short, fail_on=fail_on)
     if replay:
         facts = _load(replay)
         report = report_on(facts, checks)
     else:
         _on_linux()
+        settings = with_targets(settings_for(host_url, context, config), targets, redis, images)
 
         def examined() -> tuple[Facts, Report]:
             began = now()
-            facts, seconds = measure_host(
-                Host(), Settings(host_url, context), checks, passive=passive, patience=timeout
-            )
+            facts, seconds = measure_host(Host(), settings, checks, passive=passive, patience=timeout)
             return facts, report_on(facts, checks, seconds, began)
 
+        if watch:
+            _watch(examined, options, interval)
         facts, report = _until_well(examined, fail_on, wait, say=ignore if quiet else talk)
     if save:
         _write(save, dump(facts))
-    options = replace(options_for(verbose=verbose, every=every), short=short, fail_on=fail_on)
     for form, path in files:
         _write(path, FORMATS[form](report, in_a_file(options)))
     if not quiet and output in {None, STANDARD_OUTPUT}:
@@ -222,6 +257,15 @@ def _until_well(
         Host().sleep(min(PAUSE, left))
 
 
+def _watch(examined: Callable[[], tuple[Facts, Report]], options: Options, interval: float) -> NoReturn:
+    from dockerdoctor.commands.watch import watch  # noqa: PLC0415 - examinations do without
+
+    def show(report: Report) -> str:
+        return FORMATS[ReportFormat.TEXT](report, replace(options, width=shutil.get_terminal_size((80, 24)).columns))
+
+    watch(lambda: examined()[1], show, interval, screen=sys.stdout.isatty())
+
+
 def _on_linux() -> None:
     if not sys.platform.startswith("linux"):
         talk(f"doctor examines Linux hosts; this is {sys.platform}")
@@ -257,6 +301,7 @@ def report_command(
     ] = False,
     host_url: HostOption = "",
     context: ContextOption = "",
+    config: ConfigOption = "",
 ) -> None:
     """Examine, and put the report, what was measured and the engine's log into one file to pass on, without secrets."""
     from dockerdoctor.archive import pack  # noqa: PLC0415 - examinations do without all this
@@ -271,7 +316,9 @@ def report_command(
     path = (file or Path(f"{folder}.tar.gz")).absolute()
     if os.path.lexists(path):
         _taken(path)
-    facts, seconds = measure_host(host, Settings(host_url, context), CATALOGUE, passive=passive, also=(RecentLog,))
+    facts, seconds = measure_host(
+        host, settings_for(host_url, context, config), CATALOGUE, passive=passive, also=(RecentLog,)
+    )
     report, secrets = report_on(facts, CATALOGUE, seconds, began), known_secrets(host, facts)
     packed = pack(members(facts, report, platform.python_version(), secrets), folder, began[0], secrets)
     try:
@@ -353,6 +400,7 @@ def run_sample(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What the build was given, too.")] = False,
     host_url: HostOption = "",
     context: ContextOption = "",
+    config: ConfigOption = "",
 ) -> None:
     """Build and run the tutorial's hello page, and say at which stage and why it fails, if it does."""
     # Examinations do without all this.
@@ -362,7 +410,7 @@ def run_sample(
     from dockerdoctor.sample.run import SampleRun  # noqa: PLC0415
 
     _on_linux()
-    settings, wishes = Settings(host_url, context), Wishes(port, network, timeout, remove_image)
+    settings, wishes = settings_for(host_url, context, config), Wishes(port, network, timeout, remove_image)
     report = SampleRun(Host(), settings, wishes, progress_on(sys.stderr)).run()
     typer.echo(SAMPLE_FORMATS[output_format](report, options_for(verbose=verbose, every=False)), nl=False)
     raise typer.Exit(report.exit_status)
@@ -388,6 +436,7 @@ def fix_dns_command(
     output_format: Annotated[Format, typer.Option("--format", help="Of the outcome.")] = Format.TEXT,
     host_url: HostOption = "",
     context: ContextOption = "",
+    config: ConfigOption = "",
 ) -> None:
     """Give containers nameservers that answer them; without --write, show what would be done."""
     _somebody_to_ask(write=write, yes=yes)
@@ -403,7 +452,11 @@ def fix_dns_command(
         return _says_yes("Go ahead?", yes=yes)
 
     verdict = fix_dns(
-        Host(), Settings(host_url, context), Order(write, restart, tuple(dns or ())), agreed=agreed, observe=show
+        Host(),
+        settings_for(host_url, context, config),
+        Order(write, restart, tuple(dns or ())),
+        agreed=agreed,
+        observe=show,
     )
     typer.echo(FIX_FORMATS[output_format](verdict, options), nl=False)
     raise typer.Exit(verdict.ending.exit_status)
@@ -419,9 +472,10 @@ def fix_command(
     output_format: Annotated[Format, typer.Option("--format", help="Of the outcome.")] = Format.TEXT,
     host_url: HostOption = "",
     context: ContextOption = "",
+    config: ConfigOption = "",
 ) -> None:
     """Repair the root causes of what `doctor check` finds; without --write, show what would be done."""
-    _fix(ids or [], write=write, yes=yes, output_format=output_format, settings=Settings(host_url, context))
+    _fix(ids or [], write=write, yes=yes, output_format=output_format, settings=settings_for(host_url, context, config))
 
 
 @app.command("fix-proxy")
@@ -431,9 +485,12 @@ def fix_proxy_command(
     output_format: Annotated[Format, typer.Option("--format", help="Of the outcome.")] = Format.TEXT,
     host_url: HostOption = "",
     context: ContextOption = "",
+    config: ConfigOption = "",
 ) -> None:
     """Repair what is wrong with proxies, as `doctor fix 'proxy.*'` does; without --write, show what would be done."""
-    _fix(["proxy.*"], write=write, yes=yes, output_format=output_format, settings=Settings(host_url, context))
+    _fix(
+        ["proxy.*"], write=write, yes=yes, output_format=output_format, settings=settings_for(host_url, context, config)
+    )
 
 
 def _fix(ids: list[str], *, write: bool, yes: bool, output_format: Format, settings: Settings) -> None:

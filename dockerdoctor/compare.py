@@ -138,7 +138,7 @@ def read_run(name: str, data: bytes) -> Run:
         text = data.decode("utf-8", "backslashreplace")
     document = _document(text)
     if "facts" in document:
-        return _run_of(name, report_on(load(text, PROBES, (Settings,))), started)
+        return run_of(name, report_on(load(text, PROBES, (Settings,))), started)
     if "results" in document:
         return _run_from(name, document)
     raise Unreadable("neither saved facts nor a JSON report nor an archive of doctor report")
@@ -161,7 +161,8 @@ def _started(report: str) -> str:
         return ""
 
 
-def _run_of(name: str, report: Report, started: str) -> Run:
+def run_of(name: str, report: Report, started: str) -> Run:
+    """Take of a report what is compared."""
     verdicts = (
         Verdict(r.check.id, r.check.title, r.check.severity, r.finding.status, r.finding.summary, r.because)
         for r in report.results

@@ -59,7 +59,9 @@ def report_on(
 ) -> Report:
     """Decide, diagnose, and put the report together; `began` is when measuring did, by the calendar and by the clock."""
     started, clock = began or now()
-    results, crashes = examine(checks, facts, PROBES, seconds)
+    settings = FactsView(facts).of(Settings) or Settings()
+    ignored = {one.check: one.reason for one in settings.preferences.ignored}
+    results, crashes = examine(checks, facts, PROBES, seconds, ignored)
     results = tuple(replace(r, finding=pasteable(r.finding, facts)) for r in results)
     return Report(
         __version__,

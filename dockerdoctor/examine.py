@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -91,8 +92,13 @@ def examine(
     facts: Mapping[type, Any],
     probes: Iterable[Probe],
     seconds: Mapping[type, float] | None = None,
+    ignored: Mapping[str, str] = types.MappingProxyType({}),
 ) -> tuple[tuple[Result, ...], tuple[str, ...]]:
-    """Decide every check and diagnose; returns the results in catalogue order, and the tracebacks of our bugs."""
+    """
+    Decide every check and diagnose; returns the results in catalogue order, and the tracebacks of our bugs.
+
+    What fails and is `ignored` (id → reason) explains nothing either: what follows from it is still to be seen.
+    """
     checks = tuple(checks)
     by_fact = {p.fact: p for p in probes}
     findings: dict[str, Finding] = {}
@@ -109,7 +115,8 @@ def examine(
             upstream[one.id] = frozenset(allowed)
         else:
             upstream[one.id] = frozenset(one.upstream) | inherited_upstream(one, by_fact)
-    because = root_causes({c: f.status for c, f in findings.items()}, upstream)
+    accepted = {c: ignored[c] for c, f in findings.items() if f.status is Status.FAIL and c in ignored}
+    because = root_causes({c: f.status for c, f in findings.items() if c not in accepted}, upstream)
     order = {one.id: i for i, one in enumerate(checks)}
     took = seconds or {}
     return tuple(
@@ -118,6 +125,7 @@ def examine(
             findings[one.id],
             tuple(sorted(because.get(one.id, ()), key=order.__getitem__)),
             round(max((took.get(fact, 0.0) for fact, _ in one.needs.values()), default=0.0), 3),
+            accepted.get(one.id, ""),
         )
         for one in checks
     ), tuple(crashes)

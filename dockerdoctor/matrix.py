@@ -15,15 +15,18 @@ from dockerdoctor.checks.dns_answers import beyond, given, outcome
 from dockerdoctor.facts.builds import Builder, BuildResolver
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import EMBEDDED, HostDns, HostResolver, is_loopback
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.inside import HOST, Exchange, Inside, Lookup, View, kept_waiting
+from dockerdoctor.facts.preferences import Target
 from dockerdoctor.facts.proxy import ProxySettings
 from dockerdoctor.facts.registry import Registries, Registry
 from dockerdoctor.facts.routes import Routes
+from dockerdoctor.facts.targets import AskedImage, AskedImages, NamedTargets
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer
 from dockerdoctor.measure import FactsView, Missing
 from dockerdoctor.model import Cell, Mark, Matrix, Row
-from dockerdoctor.web import DEFAULT_PORTS, HUB, parse_proxy
+from dockerdoctor.web import DEFAULT_PORTS, HUB, is_loopback_host, parse_proxy
 
 # Errors in the words of a table, which has no room.
 WORDS = {
@@ -33,13 +36,13 @@ WORDS = {
     "ENETUNREACH": "no route",
     "EADDRNOTAVAIL": "no address",
     "EAFNOSUPPORT": "no address",
-    "EACCES": "forbidden",
-    "EPERM": "forbidden",
+    "EACCES": "denied",
+    "EPERM": "denied",
     "ECONNRESET": "reset",
     "closed": "closed",
-    "EAI_NONAME": "no such name",
-    "EAI_NODATA": "no such name",
-    "EAI_AGAIN": "no name",
+    "EAI_NONAME": "no name",
+    "EAI_NODATA": "no name",
+    "EAI_AGAIN": "no answer",
 }
 NOBODY_ASKS = Cell(Mark.NONE, "nobody there asks it")
 OWN_LOOPBACK = Cell(Mark.NONE, "its loopback is another")
@@ -78,6 +81,7 @@ class Seen:
         )
         self.builder = known.of(Builder) or Builder()
         self.registries = known.of(Registries) or Registries()
+        self.preferences = (known.of(Settings) or Settings()).preferences
 
     # -- builds ------------------------------------------------------------------------------------------------------
 
@@ -119,9 +123,15 @@ class Seen:
         shown = set()
         for registry in self.registries.all:
             if registry.role in {"mirror", "hub", "named"}:
-                target = address_of(registry)
-                shown.add(target)
-                yield self.registry(registry, *target)
+                address = address_of(registry)
+                shown.add(address)
+                yield self.registry(registry, *address)
+        for target in self.preferences.targets:
+            if (target.host, target.port) not in shown or target.kind == "redis":
+                yield self.target(target)
+            shown.add((target.host, target.port))
+        for image in (self.known.of(AskedImages) or AskedImages()).all:
+            yield asked_for(image)
         for host, port in self.others():
             if (host, port) not in shown:
                 kind = "proxy" if (host, port) in self.proxies() else "registry" if host == HUB else "tcp"
@@ -142,7 +152,7 @@ class Seen:
         """Whether a place reaches a target; its own loopback is another in every container."""
 
         def of(view: View) -> Cell:
-            return OWN_LOOPBACK if view.place != HOST and is_loopback(host) else reached(view, host, port)
+            return OWN_LOOPBACK if view.place != HOST and is_loopback_host(host) else reached(view, host, port)
 
         return of
 
@@ -215,15 +225,27 @@ class Seen:
         what = "mirror" if registry.role == "mirror" else "registry"
         return self.row(f"{what} {name}", daemon, self.reaching(host, port) if tried else lambda _: through)
 
+    def target(self, target: Target) -> Row:
+        """What somebody wants reached; the name of a container means something on its own network alone."""
+        named = self.known.of(NamedTargets)
+        own = named.of(target.host) if named else None
+        row = self.row(f"{target.kind} {target}", ONLY_PULLS, self.reaching(target.host, target.port))
+        if not own:
+            return row
+        elsewhere = Cell(Mark.NONE, f"only {own.place} knows this name")
+        there = reached(own, target.host, target.port) if own.asked else Cell(Mark.UNKNOWN, own.error)
+        return Row(f"{row.target} (on {own.place})", (row.cells[0], ONLY_PULLS, elsewhere, there, elsewhere))
+
     def wanted(self, host: str, port: int) -> bool:
         """Whether every place was to try a target."""
         wanted = self.known.of(Wanted) or Wanted()
-        return any((h, p) == (host, port) for h, p, _, _ in (*wanted.targets, *wanted.exchanges))
+        return any(one[:2] == (host, port) for one in (*wanted.targets, *wanted.exchanges))
 
     def others(self) -> Iterator[tuple[str, int]]:
         """What else every place was to try."""
         wanted = self.known.of(Wanted) or Wanted()
-        yield from dict.fromkeys((h, p) for h, p, _, _ in (*wanted.exchanges, *wanted.targets))
+        yield from dict.fromkeys(((h, p) for h, p, *_ in wanted.exchanges))
+        yield from dict.fromkeys(((h, p) for h, p, _ in wanted.targets))
 
     def proxies(self) -> set[tuple[str, int]]:
         """The proxies that anything here uses."""
@@ -244,6 +266,18 @@ class Seen:
 
         none = Cell(Mark.NONE, "not dialled from there")
         return Row("a published port", (cell("host"), none, none, cell("user network"), none))
+
+
+def asked_for(image: AskedImage) -> Row:
+    """An image, which only the daemon fetches."""
+    nobody = Cell(Mark.NONE, "only the daemon pulls")
+    if image.pullable:
+        cell = Cell(Mark.OK, "can be pulled", image.seconds)
+    elif image.present:
+        cell = Cell(Mark.OK, "is here")
+    else:
+        cell = Cell(Mark.FAIL, "not there") if image.pullable is False else Cell(Mark.UNKNOWN, image.said)
+    return Row(f"image {image.name}", (nobody, cell, nobody, nobody, nobody))
 
 
 def is_number(host: str | None) -> bool:

@@ -77,6 +77,7 @@ class Result:
     finding: Finding
     because: tuple[str, ...] = ()  # root causes; empty when this is one, or is well
     seconds: float = 0.0  # of the slowest measurement it rests on
+    ignored: str = ""  # why its failing is accepted; then it is no root cause, and counts for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,13 @@ class Report:
     @property
     def root_causes(self) -> tuple[Result, ...]:
         """The failures that nothing else explains, errors first, then in catalogue order."""
-        roots = [r for r in self.results if r.finding.status is Status.FAIL and not r.because]
+        roots = [r for r in self.results if r.finding.status is Status.FAIL and not r.because and not r.ignored]
         return tuple(sorted(roots, key=lambda r: r.check.severity.rank))
+
+    @property
+    def ignored(self) -> tuple[Result, ...]:
+        """The failures that somebody has accepted, with a reason."""
+        return tuple(r for r in self.results if r.ignored)
 
     def symptoms_of(self, check_id: str) -> tuple[Result, ...]:
         """What follows from one root cause."""
@@ -162,9 +168,10 @@ class Report:
         return {status: counted[status] for status in Status}
 
     def exit_status(self, fail_on: Severity = Severity.ERROR) -> ExitStatus:
-        """Root causes and symptoms count alike; what is unknown never does."""
+        """Root causes and symptoms count alike; what is unknown, or ignored, never does."""
         if self.counts[Status.CRASH]:
             return ExitStatus.BUG
-        if any(r.finding.status is Status.FAIL and r.check.severity.rank <= fail_on.rank for r in self.results):
+        failed = (r for r in self.results if r.finding.status is Status.FAIL and not r.ignored)
+        if any(r.check.severity.rank <= fail_on.rank for r in failed):
             return ExitStatus.FINDINGS
         return ExitStatus.WELL

@@ -127,6 +127,13 @@ def test_checks_lists_areas():
         (("check", "--format", "xml"), "--format"),
         (("check", "--from", "/nonexistent"), "/nonexistent"),
         (("check", "--wait", "1", "--from", "x"), "--wait"),
+        (("check", "--watch", "--from", "x"), "--watch"),
+        (("check", "--target", "db:5432", "--from", "x"), "--target"),
+        (("check", "--watch", "--format", "json"), "--watch"),
+        (("check", "--watch", "--quiet"), "--watch"),
+        (("check", "--target", "db"), "it names no port"),
+        (("check", "--redis", "redis://:x@db"), "a login"),
+        (("check", "--config", "/nowhere/x.toml"), "/nowhere/x.toml: there is no such file; nothing was examined"),
         (("check", "--short", "--format", "json"), "--short"),
         (("nosuch",), "No such command"),
         (("explain", "dns.server-ded"), "nearest: dns.server-dead"),
@@ -229,3 +236,14 @@ def test_our_own_bug_has_a_status_of_its_own():
     done = subprocess.run((sys.executable, "-c", code, *words), capture_output=True, timeout=30, check=False)
     assert done.returncode == 70
     assert b"TypeError" in done.stderr
+
+
+def test_a_broken_configuration_is_said_with_its_place_and_nothing_is_examined(tmp_path, monkeypatch):
+    path = tmp_path / "doctor.toml"
+    path.write_text('[ignore]\n"no.such" = "x"\n')
+    monkeypatch.setenv("DOCKERDOCTOR_CONFIG", str(path))
+    monkeypatch.setattr(cli, "measure_host", lambda *_, **__: pytest.fail("something was examined"))
+    for command in (("check",), ("report", str(tmp_path / "a.tar.gz")), ("fix",), ("fix-dns",)):
+        done = doctor(*command)
+        assert done.exit_code == ExitStatus.USAGE
+        assert f"{path}:2:2: there is no check 'no.such'" in done.stderr

@@ -88,3 +88,13 @@ def test_what_explains_a_missing_fact_explains_the_checks_that_need_it():
 def test_a_crash_is_kept():
     _, crashes_kept = examine([make("t.one", crashes)], {}, [])
     assert "ValueError: oops" in crashes_kept[0]
+
+
+def test_what_is_ignored_explains_nothing_and_is_no_cause():
+    checks = (make("t.cause", broken), make("t.symptom", broken, ("t.cause",)), make("t.well", fine))
+    results, _ = examine(checks, {}, [], ignored={"t.cause": "known", "t.well": "no matter"})
+    assert [(r.check.id, r.because, r.ignored) for r in results] == [
+        ("t.cause", (), "known"),
+        ("t.symptom", (), ""),
+        ("t.well", (), ""),
+    ]

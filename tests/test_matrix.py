@@ -79,7 +79,7 @@ def test_all_is_well():
         (view(BRIDGE, dns="timeout"), f"nameserver {SERVER}", BRIDGE, Mark.FAIL, "no answer"),
         (view(BRIDGE, dns="REFUSED"), f"nameserver {SERVER}", "build", Mark.FAIL, "REFUSED"),
         (view(BRIDGE, name="EAI_AGAIN"), "name resolution", BRIDGE, Mark.FAIL, "no answer"),
-        (view(BRIDGE, name="EAI_NONAME"), "name resolution", BRIDGE, Mark.OK, "no such name"),
+        (view(BRIDGE, name="EAI_NONAME"), "name resolution", BRIDGE, Mark.OK, "no name"),
         (view(BRIDGE, name=""), "name resolution", BRIDGE, Mark.FAIL, "no answer"),
         (view(BRIDGE, tcp="ECONNREFUSED"), "mirror 10.0.0.9:5000", BRIDGE, Mark.FAIL, "refused"),
         (view(BRIDGE, tcp="closed"), "mirror 10.0.0.9:5000", "build", Mark.OK, "connected"),
@@ -119,7 +119,7 @@ def test_a_registry_behind_a_proxy_is_the_daemons_alone():
 
 
 def test_what_was_wanted_and_did_not_end_in_time_failed():
-    matrix = rows(wanted=Wanted(targets=(("db.test", 5432, "", 0.0),)))
+    matrix = rows(wanted=Wanted(targets=(("db.test", 5432, ""),)))
     assert signs(matrix)["tcp db.test:5432"] == "x-xxx"
 
 

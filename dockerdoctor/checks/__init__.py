@@ -71,6 +71,7 @@ from dockerdoctor.checks import (
     storage_mount,
     storage_takers,
     storage_use,
+    targets,
     transit,
     unit,
     ways,
@@ -149,6 +150,7 @@ AREAS: tuple[ModuleType, ...] = (
     build,
     python_clients,
     redis,
+    targets,
 )
 
 

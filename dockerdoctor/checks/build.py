@@ -9,7 +9,7 @@ from dockerdoctor.checks.plugins import BUILDX, install
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.build import BuildFile, Context
 from dockerdoctor.facts.caller import Caller
-from dockerdoctor.facts.endpoint import ClientConfig, DaemonPing, Exports
+from dockerdoctor.facts.endpoint import ClientConfig, DaemonPing, Exports, Settings
 from dockerdoctor.facts.plugins import Cli, Plugins
 from dockerdoctor.model import Evidence, Finding, Severity
 
@@ -221,7 +221,13 @@ def context_excludes(file: BuildFile, context: Context) -> Finding:
     docs=CONTEXT,
 )
 def context_size(
-    file: BuildFile, context: Context, cli: Cli, plugins: Plugins, exports: Exports, ping: DaemonPing | None
+    file: BuildFile,
+    context: Context,
+    cli: Cli,
+    plugins: Plugins,
+    exports: Exports,
+    ping: DaemonPing | None,
+    settings: Settings | None = None,
 ) -> Finding:
     """
     Without a .dockerignore all that lies around the Dockerfile is sent, data and history included.
@@ -230,13 +236,15 @@ def context_size(
     How to fix: a .dockerignore that names what the image does not need.
     """
     size = f"{'' if context.complete else 'at least '}{context.size / HUGE:.1f} GiB"
-    if context.ignore_file or context.size < HUGE:
+    chosen = settings.preferences.thresholds.build_context_mib if settings else None
+    huge = HUGE if chosen is None else chosen * (1 << 20)
+    if context.ignore_file or context.size < huge:
         return passed(f"{context.folder}: {size}{', with ' + context.ignore_file if context.ignore_file else ''}")
     if not (file.wants_all or _classic(cli, plugins, exports, ping)):
         return passed(f"{context.folder} holds {size}, of which BuildKit takes what is copied")
     named = {c.source for c in file.copies}
-    heavy = [(name, size) for name, size in context.largest if size > HUGE // 10 and name not in named]
-    if sum(size for _, size in heavy) < HUGE:
+    heavy = [(name, size) for name, size in context.largest if size > huge / 10 and name not in named]
+    if sum(size for _, size in heavy) < huge:
         return passed(f"{context.folder}: {size}, most of which the Dockerfile copies by name")
     return failed(
         f"docker build . sends {size}: {context.folder} has no .dockerignore",

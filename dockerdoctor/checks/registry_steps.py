@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from dockerdoctor.checks.registry import LIMITS, RELOAD, all_seen, only_ipv6, seen
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.engine import texts
 from dockerdoctor.facts.registry import CONNECTING, Registries, Registry, is_page
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -315,14 +316,16 @@ def _forbidden(layer: Attempt) -> bool:
     severity=Severity.WARNING,
     docs="https://docs.docker.com/docker-hub/image-library/mirror/",
 )
-def slow(registries: Registries) -> Finding:
+def slow(registries: Registries, settings: Settings | None = None) -> Finding:
     """
     A pull asks a registry a dozen times, one after the other.
 
     Why it matters: every pull and build takes minutes.
     How to fix: see what the registry, or the way to it, waits for.
     """
-    wrong = [r for r in registries.all if r.serves and r.role != "tagged" and r.asked.seconds >= SLOW]
+    chosen = settings.preferences.thresholds.registry_seconds if settings else None
+    late = SLOW if chosen is None else chosen
+    wrong = [r for r in registries.all if r.serves and r.role != "tagged" and r.asked.seconds >= late]
     if not wrong:
         return passed("no registry kept us waiting")
     first = wrong[0]

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from dockerdoctor.examine import check, failed, passed, unknown
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.held import HeldFiles
 from dockerdoctor.facts.storage import LOW_BYTES_OF_LARGE, LOW_OF_LARGE, DiskUsage, Filesystem, Storage
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -35,8 +36,11 @@ def _seen(fs: Filesystem) -> Evidence:
     return Evidence(f"statvfs {where}", f"{size(fs.free)} of {size(fs.size)} free{inodes}")
 
 
-def enough(fs: Filesystem) -> float:
-    """How many bytes should be free, so that the next pull or build gets through."""
+def enough(fs: Filesystem, settings: Settings | None = None) -> float:
+    """How many bytes should be free, so that the next pull or build gets through; or what somebody chose."""
+    chosen = settings.preferences.thresholds.disk_free_percent if settings else None
+    if chosen is not None:
+        return chosen / 100 * fs.size
     return max(min(LOW_BYTES, LOW_OF_SMALL * fs.size), min(LOW_OF_LARGE * fs.size, LOW_BYTES_OF_LARGE))
 
 
@@ -238,7 +242,9 @@ def inodes(storage: Storage, usage: DiskUsage | None) -> Finding:
     # Full is low too.
     upstream=("storage.space", "storage.build-cache", "storage.held-files"),
 )
-def low_space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None) -> Finding:
+def low_space(
+    storage: Storage, usage: DiskUsage | None, held: HeldFiles | None, settings: Settings | None = None
+) -> Finding:
     """
     The next pull or build may fill it.
 
@@ -248,7 +254,7 @@ def low_space(storage: Storage, usage: DiskUsage | None, held: HeldFiles | None)
     fs = storage.data_root
     if fs.problem:
         return unknown(f"{fs.path}: {fs.problem}")
-    if fs.free >= enough(fs) or _made_full(fs):
+    if fs.free >= enough(fs, settings) or _made_full(fs):
         for temporary in storage.filesystems:
             if temporary.purpose == TEMPORARY and not temporary.problem and temporary.free < FULL[TEMPORARY]:
                 return failed(

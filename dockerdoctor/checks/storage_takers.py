@@ -7,6 +7,7 @@ import shlex
 from dockerdoctor.checks.storage import enough, size, total
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.held import HeldFile, HeldFiles
 from dockerdoctor.facts.storage import DiskUsage, Filesystem, Storage
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -22,7 +23,7 @@ AMPLE = "there is space"
     severity=Severity.WARNING,
     docs="https://docs.docker.com/build/cache/garbage-collection/",
 )
-def build_cache(storage: Storage, usage: DiskUsage) -> Finding:
+def build_cache(storage: Storage, usage: DiskUsage, settings: Settings | None = None) -> Finding:
     """
     BuildKit keeps every step of every build, and engines before 23.0 never collect them by themselves.
 
@@ -30,12 +31,14 @@ def build_cache(storage: Storage, usage: DiskUsage) -> Finding:
     How to fix: remove it, builds make it again; and let the engine collect it.
     """
     fs = storage.data_root
-    if not usage.asked or fs.free >= enough(fs):
+    if not usage.asked or fs.free >= enough(fs, settings):
         return skipped(AMPLE if not fs.short else "what takes the space could not be asked for")
     others = max(
         usage.unused_images, total(usage.stopped), total(usage.running_writers), total(usage.volumes), total(usage.logs)
     )
-    if usage.build_cache < max(MUCH * fs.size, others):
+    chosen = settings.preferences.thresholds.build_cache_percent if settings else None
+    much = MUCH if chosen is None else chosen / 100
+    if usage.build_cache < max(much * fs.size, others):
         return passed(f"{size(usage.build_cache)} of build cache: more would go elsewhere")
     return failed(
         f"{size(usage.build_cache)} of build cache that nothing uses, on a filesystem with {size(fs.free)} of {size(fs.size)} free",

@@ -8,6 +8,7 @@ from dockerdoctor.checks.storage import size
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.engine import EngineInfo
 from dockerdoctor.facts.storage import EntryTypes, Filesystem, Logs, Storage
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -24,7 +25,7 @@ LONG_OF_SMALL, SMALL_SHARE = 64 << 20, 0.1
     severity=Severity.WARNING,
     docs="https://docs.docker.com/engine/logging/drivers/json-file/",
 )
-def logs(storage: Storage, logs: Logs, containers: Containers | None) -> Finding:
+def logs(storage: Storage, logs: Logs, containers: Containers | None, settings: Settings | None = None) -> Finding:
     """
     The json-file driver keeps all that a container ever says, unless max-size is set (moby/moby#16297).
 
@@ -36,11 +37,9 @@ def logs(storage: Storage, logs: Logs, containers: Containers | None) -> Finding
         return skipped("space is short; what takes it is named there")
     known = {c.id: c for c in containers.all if c.details} if containers else {}
     limited = {c.id for c in known.values() if c.details and c.details.log_limit}
-    long = [
-        log
-        for log in logs.all
-        if log[0] not in limited and log[2] >= min(LONG, max(LONG_OF_SMALL, SMALL_SHARE * fs.size))
-    ]
+    chosen = settings.preferences.thresholds.log_mib if settings else None
+    least = min(LONG, max(LONG_OF_SMALL, SMALL_SHARE * fs.size)) if chosen is None else chosen * (1 << 20)
+    long = [log for log in logs.all if log[0] not in limited and log[2] >= least]
     if not long:
         return passed("no log is long" if not logs.all else f"the longest log has {size(logs.all[0][2])}")
     one, path, length = long[0]

@@ -8,10 +8,11 @@ import posixpath
 import re
 import stat as stat_
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dockerdoctor.facts.preferences import Preferences
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import probe
 
@@ -24,10 +25,14 @@ class Settings:
 
     host: str = ""  # --host, without the user and password that nobody needs there
     context: str = ""  # --context
+    preferences: Preferences = field(default=Preferences())
+    host_in_file: str = ""  # of the configuration file, for which environment variables go before it
+    context_in_file: str = ""
 
     def __post_init__(self) -> None:
         """Keep no password: facts are saved."""
         object.__setattr__(self, "host", without_user(self.host))
+        object.__setattr__(self, "host_in_file", without_user(self.host_in_file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,20 +286,26 @@ def client_config(host: Host) -> ClientConfig:
 
 @probe()
 def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> ChosenEndpoint:
-    """Follow the client's own order: flag, DOCKER_HOST, DOCKER_CONTEXT, the current context, the default."""
+    """
+    Follow the client's own order: flag, DOCKER_HOST, DOCKER_CONTEXT, the current context, the default.
+
+    Our configuration file stands in for the current context: it is this host's word, and the variables the user's.
+    """
     asked = next((name for name in ("DOCKER_TLS_VERIFY", "DOCKER_TLS") if host.env.get(name)), "")
     folder = posixpath.join(host.cwd, host.env.get("DOCKER_CERT_PATH") or config.path.rpartition("/")[0])
     tls = Tls(bool(asked), folder if asked else "", verify=asked != "DOCKER_TLS")
     if settings.host:
-        # Ours, and not the docker command's.
-        path = settings.host.startswith("/")
-        return _normal(f"unix://{settings.host}" if path else settings.host, "--host", tls)
+        return _normal(_spelt_out(settings.host), "--host", tls)
     context, source = settings.context, "--context"
     # It goes before the context's own variable, whatever the documentation says (docker/cli, resolveContextName).
     if not context and host.env.get("DOCKER_HOST"):
         return _normal(host.env["DOCKER_HOST"], "DOCKER_HOST", tls)
     if not context:
         context, source = host.env.get("DOCKER_CONTEXT", ""), "DOCKER_CONTEXT"
+    if not context and settings.host_in_file:
+        return _normal(_spelt_out(settings.host_in_file), settings.preferences.path, tls)
+    if not context:
+        context, source = settings.context_in_file, settings.preferences.path
     if not context:
         context, source = config.current_context, config.path
     if context and context != "default":
@@ -303,6 +314,11 @@ def chosen_endpoint(host: Host, settings: Settings, config: ClientConfig) -> Cho
         # Told to use TLS and not where, the client looks for it at a port of this host (docker/cli, opts.ParseHost).
         return _normal("tcp://localhost:2376", asked, tls)
     return ChosenEndpoint(f"unix://{DEFAULT_SOCKET}", "default")
+
+
+def _spelt_out(given: str) -> str:
+    """Take a path for a socket's: that is ours, and not the docker command's."""
+    return f"unix://{given}" if given.startswith("/") else given
 
 
 def without_user(url: str) -> str:

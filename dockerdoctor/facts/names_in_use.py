@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dockerdoctor.facts.containers import Container, Containers, mask_env
 from dockerdoctor.facts.endings import LATELY
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings
 from dockerdoctor.facts.engine import ask, table, texts
 from dockerdoctor.facts.listeners import seconds_since
 from dockerdoctor.facts.wanted import host_name
@@ -148,11 +148,18 @@ def of_image(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, container: 
 
 
 @probe(deadline=3)
-def names_in_use(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, containers: Containers) -> NamesInUse:
-    """Gather the names, those of running containers first; images are looked at where their containers name any."""
+def names_in_use(
+    host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, containers: Containers, settings: Settings
+) -> NamesInUse:
+    """
+    Gather the names, those that were asked for and of running containers first.
+
+    Images are looked at where their containers name any.
+    """
     ordered = sorted((c for c in containers.all if concerned(c, host.clock())), key=lambda c: not c.running)
     own = {word for c in containers.all for a in c.networks for word in (f"{c.name}.{a.network}", *a.aliases)}
-    first: dict[str, Use] = {}
+    asked = (t.host for t in settings.preferences.targets if is_full_name(t.host) and t.host not in own)
+    first = {name: Use(name, "a container", "a target") for name in asked}
     for container in ordered:
         wanted = [u for u in uses(container) if u.name not in own and u.name not in first]
         given = of_image(host, endpoint, ping, container) if wanted else frozenset()

@@ -47,7 +47,7 @@ class Questions:
     records: tuple[tuple[str, str], ...] = ()  # name, type: asked of every server too, as a C library would
     lookups: tuple[str, ...] = ()
     exchanges: tuple[tuple[str, int, str, float], ...] = ()  # host, port, what to send, patience in seconds
-    targets: tuple[tuple[str, int, str, float], ...] = ()  # likewise; shown, and held against nothing else
+    targets: tuple[tuple[str, int, str], ...] = ()  # likewise, without patience; held against nothing else
     pings: tuple[tuple[str, int], ...] = ()
     own: bool = True  # the place's own nameservers too
     deadline: float = ANSWER_WITHIN

@@ -49,6 +49,7 @@ from dockerdoctor.facts import (
     split,
     startup,
     storage,
+    targets,
     upstreams,
     wanted,
     ways,
@@ -105,5 +106,6 @@ AREAS: tuple[ModuleType, ...] = (
     counters,
     ways,
     bad_programs,
+    targets,
 )
 PROBES: tuple[Probe, ...] = tuple(p for area in AREAS for p in vars(area).values() if isinstance(p, Probe))

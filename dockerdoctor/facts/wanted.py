@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from dockerdoctor.facts.daemon_json import DaemonJson
-from dockerdoctor.facts.endpoint import ClientConfig
+from dockerdoctor.facts.endpoint import ClientConfig, Settings
 from dockerdoctor.facts.engine import EngineInfo
 from dockerdoctor.facts.proxy import ProxySettings
 from dockerdoctor.host import Host
@@ -24,7 +24,7 @@ class Wanted:
 
     names: tuple[str, ...] = ()  # names to ask every nameserver for
     exchanges: tuple[tuple[str, int, str, float], ...] = ()  # host, port, what to send, patience in seconds
-    targets: tuple[tuple[str, int, str, float], ...] = ()  # likewise: what is to be shown, and judges nothing else
+    targets: tuple[tuple[str, int, str], ...] = ()  # likewise: what somebody wants reached, and judges nothing else
 
 
 def host_name(url: str) -> str:
@@ -61,20 +61,19 @@ def mirror_targets(mirrors: list[str]) -> tuple[tuple[str, int, str, float], ...
     return tuple((p.host, p.port, "", 0.0) for url in urls if not isinstance(p := parse_proxy(url), str))
 
 
-def registry_targets(
-    info: EngineInfo | None, settings: ProxySettings | None
-) -> tuple[tuple[str, int, str, float], ...]:
+def registry_targets(info: EngineInfo | None, settings: ProxySettings | None) -> tuple[tuple[str, int, str], ...]:
     """Where images come from, unless a proxy stands between: then nobody has to reach it without."""
     if settings and any(kind != "NO_PROXY" for kind in settings.in_daemon):
         return ()
     urls = (info.mirrors if info else ()) or (f"https://{HUB}",)
     found = [p for url in urls if not isinstance(p := parse_proxy(url), str) and not is_loopback_host(p.host)]
-    return tuple((p.host, p.port, "", 0.0) for p in found[:MAX_REGISTRIES])
+    return tuple((p.host, p.port, "") for p in found[:MAX_REGISTRIES])
 
 
 @probe()
 def wanted(
     host: Host,
+    settings: Settings,
     config: DaemonJson | None,
     client: ClientConfig | None,
     proxies: ProxySettings | None,
@@ -95,5 +94,5 @@ def wanted(
     return Wanted(
         tuple(dict.fromkeys(n for n in (*map(host_name, urls), *search) if n and n != ".")),
         exchanges,
-        tuple(t for t in dict.fromkeys(registry_targets(info, proxies)) if t not in exchanges),
+        tuple(dict.fromkeys((*registry_targets(info, proxies), *(t.question for t in settings.preferences.targets)))),
     )

@@ -189,6 +189,25 @@ def exchange(host: str, port: int, send: str = "", patience: float = 0.0, timeou
     }
 
 
+def reach(host: str, port: int, send: str = "", timeout: float = TIMEOUT) -> "dict[str, Any]":
+    """
+    Resolve a name, and hold the same conversation with the first of its addresses that takes it, IPv4 before IPv6.
+
+    What is timed is the conversation alone.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as no:
+        found, said = [], {"outcome": why(no), "reply": "", "seconds": 0.0, "address": ""}
+    addresses = [str(item[4][0]) for item in sorted(found, key=lambda item: item[0] != socket.AF_INET)]
+    for address in list(dict.fromkeys(addresses))[:2]:
+        said = dict(exchange(address, port, send, 0.0, timeout), address=address)
+        if said["outcome"] == "ok":
+            break
+    said["target"] = "%s:%d" % (host, port)
+    return said
+
+
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
     total = int(sum(struct.unpack(">%dH" % (len(data) // 2), data)))
@@ -299,8 +318,8 @@ def answer(questions: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
     Ask everything at once and return what came back before the deadline (seconds).
 
     `questions`: {"dns": {"servers": [ip], "names": [name], "own": bool}, "records": [[name, type]], "lookups": [name],
-    "exchanges": [[host, port, send, patience]], "targets": [the same], "pings": [[ip, payload]]}; a payload of 0 fills
-    the interface's MTU.
+    "exchanges": [[host, port, send, patience]], "targets": [[host, port, send]], "pings": [[ip, payload]]}; a payload
+    of 0 fills the interface's MTU.
     Returns `surroundings` and, under the same keys, lists of answers; what is late is missing from its list.
     """
     result = surroundings()
@@ -320,7 +339,8 @@ def answer(questions: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
     wanted = questions.get("records", [])
     jobs += [("records", ask_record, (server, name, kind, edns)) for server in servers for name, kind in wanted]
     jobs += [("lookups", lookup, (name,)) for name in questions.get("lookups", [])]
-    jobs += [(kind, exchange, tuple(item)) for kind in ("exchanges", "targets") for item in questions.get(kind, [])]
+    jobs += [("exchanges", exchange, tuple(item)) for item in questions.get("exchanges", [])]
+    jobs += [("targets", reach, tuple(item)) for item in questions.get("targets", [])]
     jobs += [("pings", ping, (target, size or mtu - 28)) for target, size in questions.get("pings", [])]
     result.update({"nameservers": own, "dns": [], "records": [], "lookups": [], "exchanges": [], "targets": []})
     result["pings"] = []

@@ -92,6 +92,9 @@ def _page(report: Report, options: Options) -> Iterator[str]:
         for root in report.root_causes:
             yield from _cause(root, report)
         yield "</section>"
+    if report.ignored:
+        names = ", ".join(f'<a href="#{i}"><code>{i}</code></a>' for i in (escape(r.check.id) for r in report.ignored))
+        yield f'<p class="dim">Ignored, for the reasons given there: {names}</p>'
     if report.matrix.rows:
         yield from _matrix(report.matrix)
     yield from _all(report)
@@ -228,4 +231,6 @@ def _row(result: Result) -> Iterator[str]:
     if result.because:
         causes = ", ".join(f'<a href="#{i}"><code>{i}</code></a>' for i in map(escape, result.because))
         yield f'<p class="dim">Follows from {causes}</p>'
+    if result.ignored:
+        yield f'<p class="dim">Ignored: {escape(result.ignored)}</p>'
     yield f'<p class="dim">{_docs(result)} · measured in {result.seconds:.2f} s</p></div></details>'

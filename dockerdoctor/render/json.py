@@ -72,6 +72,7 @@ class Entry(TypedDict):
     because: Annotated[list[str], "the root causes that explain it; empty for a root cause and for what is well"]
     docs: Annotated[str, "documentation, a URL"]
     seconds: Annotated[float, "of the slowest measurement that it rests on"]
+    ignored: Annotated[str, "why its failing is accepted, and counts for nothing; empty where it is not"]
 
 
 class Reached(TypedDict):
@@ -170,4 +171,5 @@ def result(of: Result) -> Entry:
         "because": list(of.because),
         "docs": one.docs,
         "seconds": of.seconds,
+        "ignored": of.ignored,
     }

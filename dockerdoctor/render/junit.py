@@ -6,6 +6,7 @@ The report as JUnit XML: a suite for each area, a test for each check.
 | PASS               | a test that passed                                          |
 | FAIL               | `<failure>`; its type is "root cause", or "symptom"         |
 | FAIL, not so bad   | a test that passed, with the warning in `<system-out>`      |
+| ignored            | likewise, with the reason                                   |
 | SKIP, UNKNOWN      | `<skipped>`, with the reason                                |
 | CRASH              | `<error>`                                                   |
 
@@ -42,7 +43,8 @@ def _counts(results: list[Result], fail_on: Severity) -> dict[str, int]:
 
 
 def _failed(result: Result, fail_on: Severity) -> bool:
-    return result.finding.status is Status.FAIL and result.check.severity.rank <= fail_on.rank
+    failed = result.finding.status is Status.FAIL and not result.ignored
+    return failed and result.check.severity.rank <= fail_on.rank
 
 
 def _document(report: Report, fail_on: Severity) -> Iterator[str]:
@@ -93,7 +95,8 @@ def _outcome(result: Result, fail_on: Severity) -> str:
         return f"<skipped{_attributes(message=f'not known: {summary}')}/>"
     # Long text goes through escaping too, not into CDATA, which what a host says could end.
     if not _failed(result, fail_on):
-        return f"<system-out>{escape(f'{result.check.severity.value}: {finding.summary}')}\n{escape(details(result))}</system-out>"
+        kind = f"ignored ({result.ignored})" if result.ignored else result.check.severity.value
+        return f"<system-out>{escape(f'{kind}: {finding.summary}')}\n{escape(details(result))}</system-out>"
     if result.because:
         summary = f"follows from {', '.join(result.because)}: {summary}"
     kind = "symptom" if result.because else "root cause"

@@ -5,6 +5,7 @@ The report as Markdown (CommonMark), for an issue, a pull request or a chat.
 |-----------|-----------------------------------------------------------------------------|
 | root cause| a section: the cause, the evidence as code spans, the commands in a fence    |
 | symptom   | named in its root cause's section                                           |
+| ignored   | a list, with the reasons                                                    |
 | UNKNOWN   | a list, one line for each reason                                            |
 | PASS, SKIP| with --verbose only                                                         |
 | Matrix    | a table, where something is wrong, and with --all and --verbose             |
@@ -81,6 +82,11 @@ def _blocks(report: Report, options: Options) -> Iterator[str]:
     if crashed:
         yield "## Bugs in the doctor"
         yield "\n".join(f"- {_code(r.check.id)}: {_text(r.finding.summary)}" for r in crashed)
+    if report.ignored:
+        yield "## Ignored"
+        yield "\n".join(
+            f"- {_code(r.check.id)}: {_text(r.finding.summary)} ({_text(r.ignored)})" for r in report.ignored
+        )
     unknown = [r for r in report.results if r.finding.status is Status.UNKNOWN and not r.because]
     if unknown:
         yield "## Not known"

@@ -6,6 +6,7 @@ The report as SARIF 2.1.0 (OASIS), for code scanning and its viewers.
 | Check               | a rule; `defaultConfiguration.level` is its severity                           |
 | root cause          | a result of its severity: "error", "warning", "note"                           |
 | symptom             | a result of level "note"; `properties.because` names its root causes           |
+| ignored             | a result with a suppression, whose justification is the reason                 |
 | UNKNOWN, CRASH      | notifications of the invocation: viewers take every result for a finding       |
 | PASS, SKIP          | `properties.counts` of the run                                                 |
 | Evidence            | related locations; a file with its line is a physical one                      |
@@ -116,6 +117,8 @@ def _result(of: Result, index: int, report: Report) -> dict[str, Any]:
             {"message": _message(f"{e.source}: {e.saw}")} | ({"physicalLocation": place} if place else {})
             for e, place in ((e, _physical(e)) for e in finding.evidence)
         ],
+        # Accepted outside of the code that is scanned (3.35.2).
+        **({"suppressions": [{"kind": "external", "justification": of.ignored}]} if of.ignored else {}),
         # A finding is the same one as long as its check fails, whatever was measured.
         "partialFingerprints": {"check/v1": of.check.id},
         "properties": {

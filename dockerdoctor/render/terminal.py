@@ -9,7 +9,7 @@ The report for a person at a terminal.
 | UNKNOWN | ?, one line with the reason and the way to get it |
 | CRASH   | ☠, always                                         |
 
-A symptom is one line under its root cause; --all opens it. --short shows a line for each root cause, and nothing else.
+What is ignored is one line with its reason. A symptom is one line under its root cause; --all opens it. --short shows a line for each root cause, and nothing else.
 What is reached from where is shown where something is broken; on a host that is well, with --all and --verbose.
 """
 
@@ -122,6 +122,9 @@ def _report(report: Report, options: Options) -> Iterator[RenderableType]:
     if unknown:
         yield Text("")
         yield from _unknown(unknown, options)
+    if report.ignored:
+        yield Text("")
+        yield from map(_ignored, report.ignored)
     if any(root.finding.automatic for root in roots):
         yield Text("")
         yield Text(
@@ -165,6 +168,13 @@ def _line(result: Result) -> Text:
     text.append(result.check.id, style="bold" if result.finding.status is Status.FAIL else "not bold")
     text.append(f"  {result.finding.summary}", style="not bold default")
     return text
+
+
+def _ignored(result: Result) -> Text:
+    """What fails and is accepted is not hidden: the reason may have gone."""
+    text = Text("– ", style="dim")
+    text.append(f"ignored: {result.check.id}", style="not dim")
+    return text.append(f"  {result.finding.summary} ({result.ignored})")
 
 
 def root_cause(root: Result, report: Report, options: Options) -> Iterator[RenderableType]:

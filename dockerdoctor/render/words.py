@@ -71,7 +71,9 @@ def reword(report: Report, change: Callable[[str], str]) -> Report:
         report,
         endpoint=Endpoint(change(report.endpoint.url), change(report.endpoint.source)),
         engine=Engine(change(engine.version), change(engine.api), change(engine.os), change(engine.kernel)),
-        results=tuple(replace(r, finding=reword_finding(r.finding, change)) for r in report.results),
+        results=tuple(
+            replace(r, finding=reword_finding(r.finding, change), ignored=change(r.ignored)) for r in report.results
+        ),
         crashes=tuple(map(change, report.crashes)),
         matrix=reword_matrix(report.matrix, change),
     )
@@ -153,13 +155,14 @@ def unmeasured(matrix: Matrix) -> list[tuple[str, list[str]]]:
 
 def following(report: Report) -> int:
     """Count the failures that something else explains."""
-    return report.counts[Status.FAIL] - len(report.root_causes)
+    return report.counts[Status.FAIL] - len(report.root_causes) - len(report.ignored)
 
 
 def tally(report: Report) -> str:
     """Count the rest."""
     counts, more = report.counts, following(report)
     rest = [f"{more} that follow{'s' if more == 1 else ''}"] if more > 0 else []
+    rest += [f"{len(report.ignored)} ignored"] if report.ignored else []
     rest += [f"{counts[Status.PASS]} passed"]
     rest += [f"{counts[Status.UNKNOWN]} not known"] if counts[Status.UNKNOWN] else []
     return " · ".join([*rest, f"{report.seconds:.1f} s"])

@@ -10,7 +10,9 @@ from dockerdoctor.checks.storage_use import d_type, driver, logs
 from dockerdoctor.facts.container_details import Details
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.held import HeldFile, HeldFiles
+from dockerdoctor.facts.preferences import Preferences, Thresholds
 from dockerdoctor.facts.storage import DiskUsage, EntryTypes, Filesystem, Logs, Storage
 from dockerdoctor.model import Status
 from tests.checks.test_registry import info
@@ -202,3 +204,10 @@ def test_d_type(warnings, kind, types, status, step):
     assert (step in found.fix) is bool(step)
     # Nobody unmounts the root.
     assert not [s for s in d_type.decide(info(), disks(), EntryTypes(told=False)).fix if not s.startswith("#")]
+
+
+@pytest.mark.parametrize(("percent", "status"), [(40, PASS), (60, FAIL)])
+def test_how_much_space_is_enough_may_be_chosen(percent, status):
+    chosen = Settings(preferences=Preferences(thresholds=Thresholds(disk_free_percent=percent)))
+    assert low_space.decide(disks(), None, None, chosen).status is status
+    assert low_space.decide(disks(), None, None, Settings()).status is PASS

@@ -7,7 +7,9 @@ import pytest
 from dockerdoctor.facts.containers import Attachment, Container, Containers
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostResolver, ResolvConf
+from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.names_in_use import names_in_use
+from dockerdoctor.facts.preferences import Preferences, Target
 from dockerdoctor.facts.records import NOBODY, record_questions
 from dockerdoctor.facts.split import of_dnsmasq, of_resolvectl, split_dns
 from dockerdoctor.host import Host
@@ -16,8 +18,16 @@ BASE = Container("1" * 64, "app", "x", "running", "Up", inspected=True, network_
 
 
 def found(**settings):
-    said = names_in_use.measure(Host("/nowhere", {}), None, None, Containers((replace(BASE, **settings),)))
+    containers = Containers((replace(BASE, **settings),))
+    said = names_in_use.measure(Host("/nowhere", {}), None, None, containers, Settings())
     return [(u.name, u.source) for u in said.all]
+
+
+def test_targets_are_names_that_containers_want():
+    targets = tuple(Target("tcp", name, 5432) for name in ("db.corp.test", "10.0.0.9", "cache"))
+    wanted = Settings(preferences=Preferences(targets=targets))
+    said = names_in_use.measure(Host("/nowhere", {}), None, None, Containers(()), wanted)
+    assert [(u.name, u.source) for u in said.all] == [("db.corp.test", "a target")]
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ def hostile_result(number, said):
 CRASH = Result(entry("area.bug"), Finding(Status.CRASH, "TypeError: 'NoneType' object is not iterable"))
 ABSENT = Result(entry("area.absent"), skipped("this host has none"))
 HEALTHY_REPORT = report(WELL, ABSENT)
-SICK_REPORT = replace(report(WELL, CAUSE, SYMPTOM, WARNING, DARK, ABSENT, CRASH), matrix=MATRIX)
+ACCEPTED = Result(entry("registry.slow"), failed("took 3.1 s", cause="It is far."), ignored="it is on the moon")
+SICK_REPORT = replace(report(WELL, CAUSE, SYMPTOM, WARNING, DARK, ABSENT, CRASH, ACCEPTED), matrix=MATRIX)
 ALL_HOSTILE = " ".join(HOSTILE)
 HOSTILE_REPORT = replace(
     report(
@@ -125,6 +126,7 @@ HOSTILE_REPORT = replace(
         Result(entry("hostile.warning", Severity.WARNING), failed(ALL_HOSTILE, cause=ALL_HOSTILE)),
         Result(entry("hostile.symptom"), failed(ALL_HOSTILE, cause=ALL_HOSTILE), ("hostile.n0",)),
         Result(entry("hostile.crash"), Finding(Status.CRASH, ALL_HOSTILE)),
+        Result(entry("hostile.ignored"), failed(ALL_HOSTILE, cause=ALL_HOSTILE), ignored=ALL_HOSTILE),
     ),
     endpoint=Endpoint(f"unix:///{ALL_HOSTILE}", ALL_HOSTILE),
     engine=Engine(ALL_HOSTILE, ALL_HOSTILE, ALL_HOSTILE, ALL_HOSTILE),

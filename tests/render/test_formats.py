@@ -93,6 +93,7 @@ def test_sarif(patient):
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
         assert (result["level"] == "error") is (not ours.because and ours.check.severity is Severity.ERROR)
         assert result["properties"]["fix"] == list(ours.finding.fix)
+        assert [s["justification"] for s in result.get("suppressions", ())] == [ours.ignored] * bool(ours.ignored)
         assert not re.search(r"\]\(", result["message"]["text"])
         for place in result["locations"]:
             assert re.fullmatch(
@@ -133,7 +134,7 @@ def test_junit(patient, fail_on):
     document = JUnitXml.fromstring(text.encode())
     tests = {case.name: case for suite in document for case in suite}
     assert set(tests) == {r.check.id for r in patient.results}
-    wrong = [r for r in failures(patient) if r.check.severity.rank <= fail_on.rank]
+    wrong = [r for r in failures(patient) if r.check.severity.rank <= fail_on.rank and not r.ignored]
     assert document.tests == len(patient.results)
     assert document.failures == len(wrong)
     assert document.errors == patient.counts[Status.CRASH]
@@ -225,7 +226,7 @@ def test_markdown(patient):
     assert {t.type for t in (*tokens, *inner)} <= WANTED
     docs = {r.check.docs for r in patient.results}
     assert {t.attrs["href"] for t in inner if t.type == "link_open"} <= docs
-    titles = {"What is reached from where", "Bugs in the doctor", "Not known", "Passed", "Does not apply"}
+    titles = {"What is reached from where", "Ignored", "Bugs in the doctor", "Not known", "Passed", "Does not apply"}
     roots = tame_report(patient).root_causes
     heads = [
         t.children for t, before in zip(tokens[1:], tokens) if before.type == "heading_open" and before.tag == "h2"

@@ -9,7 +9,7 @@ from dockerdoctor.examine import failed
 from dockerdoctor.model import Evidence, Finding, Result, Severity, Status
 from dockerdoctor.render import FORMATS, ReportFormat
 from dockerdoctor.render.terminal import Options
-from tests.render.patients import CAUSE, DARK, MATRIX, SYMPTOM, WARNING, WELL, entry, report
+from tests.render.patients import ACCEPTED, CAUSE, DARK, MATRIX, SYMPTOM, WARNING, WELL, entry, report
 
 NASTY = "[red]x[/red] <b>&amp;</b> \x1b[31mred\x1b[0m `tick` |pipe| \u202eright-to-left"
 
@@ -105,6 +105,7 @@ def test_json_says_everything():
         "because": [],
         "docs": "https://d",
         "seconds": 0.0,
+        "ignored": "",
     }
     assert document["started"] == "2026-01-02T03:04:05Z"
 
@@ -154,3 +155,16 @@ def test_the_matrix_can_be_read_without_colour_and_unicode(width, words):
     assert table[1].count("ok ") == 4
     assert max(map(len, table)) <= width
     assert "? user network: no answer within 8 s" in text
+
+
+def test_what_is_ignored_is_said_with_its_reason_and_counts_for_nothing():
+    patient = report(WELL, ACCEPTED)
+    assert FORMATS[ReportFormat.TEXT](patient, Options()).splitlines()[3:] == [
+        "– ignored: registry.slow  took 3.1 s (it is on the moon)",
+        "",
+        "Docker is well · 1 ignored · 1 passed · 1.2 s",
+    ]
+    assert patient.exit_status() == 0
+    document = json.loads(FORMATS[ReportFormat.JSON](patient, Options()))
+    assert document["root_causes"] == []
+    assert document["results"][1]["ignored"] == "it is on the moon"
