@@ -160,7 +160,7 @@ def resolve(settings: Settings, inside: Inside, named: NamedTargets | None) -> F
     if not lost:
         return passed(f"the names of {', '.join(str(c.target) for c in seen)} resolve")
     case = lost[0]
-    word = case.worst.outcome
+    word = case.host.outcome if case.host.step == NAME else case.worst.outcome
     unknown_name = word in NO_SUCH_NAME
     return failed(
         f"{case.target.host} does not resolve {'here' if case.everywhere else f'on the {case.worst.place}'} ({word})",

@@ -44,7 +44,7 @@ header.pass, .badge.pass { color: var(--pass); }
 .card.error { border-left-color: var(--error); }
 .card.warning { border-left-color: var(--warning); }
 .card.info { border-left-color: var(--info); }
-.evidence { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 0.15rem 1rem; margin: 0.75rem 0; }
+.evidence { display: grid; grid-template-columns: fit-content(65%) minmax(0, 1fr); gap: 0.15rem 1rem; margin: 0.75rem 0; }
 .evidence dt { color: var(--dim); font-size: 0.9rem; }
 .evidence dd { margin: 0; white-space: pre-wrap; }
 .fix { list-style: none; padding: 0; margin: 0; }
@@ -63,7 +63,7 @@ button[aria-pressed="true"] { background: var(--text); color: var(--page); borde
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 .wide { overflow-x: auto; margin: 0.5rem 0; }
 .matrix { border-collapse: collapse; width: 100%; background: var(--card); font-size: 0.9rem; }
-.matrix th, .matrix td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; white-space: nowrap; }
+.matrix th, .matrix td { border: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: left; vertical-align: top; white-space: nowrap; }
 .matrix th { font-weight: 600; }
 .matrix tbody td { position: relative; min-width: 6rem; padding-bottom: 0.6rem; }
 .matrix td.pass { color: var(--pass); }

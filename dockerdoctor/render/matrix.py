@@ -12,6 +12,7 @@ The connectivity matrix as a table of text.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from rich.text import Text
 
@@ -30,15 +31,15 @@ LEAST, NARROW = 22, 10
 
 
 def table(matrix: Matrix, width: int, *, unicode: bool) -> Iterator[Text]:
-    """Lay it out; where there is no room for the reasons in the cells, the marks must do."""
+    """Lay it out; where there is no room for the reasons in the cells, or for the times, the marks must do."""
     heads = [place.split(" ", 1) for place in matrix.places]
-    for spoken in (True, False):
-        cells = [[_cell(cell, unicode=unicode, spoken=spoken) for cell in row.cells] for row in matrix.rows]
+    for spoken, least in (({Mark.OK, Mark.FAIL}, LEAST), ({Mark.OK}, NARROW), (frozenset(), 0)):
+        cells = [[_cell(cell, spoken, unicode=unicode) for cell in row.cells] for row in matrix.rows]
         columns = [
             max(*(len(word) for word in head), *(len(row[n]) for row in cells)) + GAP for n, head in enumerate(heads)
         ]
         room = width - sum(columns)
-        if room >= LEAST:
+        if room >= least:
             break
     first = min(max(len(row.target) for row in matrix.rows) + GAP, max(room, NARROW))
     for line in range(max(map(len, heads))):
@@ -55,11 +56,12 @@ def table(matrix: Matrix, width: int, *, unicode: bool) -> Iterator[Text]:
         yield Text(matrix.build, style="dim")
 
 
-def _cell(cell: Cell, *, unicode: bool, spoken: bool) -> str:
+def _cell(cell: Cell, spoken: AbstractSet[Mark], *, unicode: bool) -> str:
     mark = MARKS[cell.mark][0 if unicode else 1]
-    words = cell_words(cell) if spoken or cell.mark is Mark.OK else ""
+    words = cell_words(cell) if cell.mark in spoken else ""
     return f"{mark} {words}".rstrip()
 
 
 def _fitting(target: str, width: int) -> str:
-    return target if len(target) <= width else f"{target[: width - 1]}…"
+    """Cut the front: it is the end of two addresses that differs."""
+    return target if len(target) <= width else f"…{target[1 - width :]}"
