@@ -10,7 +10,7 @@ import platform
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -101,10 +101,23 @@ def select(checks: Iterable[Check], only: Iterable[str], skip: Iterable[str]) ->
     return tuple(c for c in checks if c.id in kept - matching(skip))
 
 
+# What says that a terminal shows ASCII; Python itself writes UTF-8 there (PEP 538, PEP 540).
+PLAIN = frozenset({"C", "POSIX"})
+
+
+def plain_locale(env: Mapping[str, str]) -> bool:
+    """Whether somebody asked for the plain locale; C.UTF-8 in LC_CTYPE is what Python itself makes of it (PEP 538)."""
+    if env.get("LC_ALL"):
+        return env["LC_ALL"] in PLAIN
+    return env.get("LC_CTYPE", "") in PLAIN or (
+        env.get("LC_CTYPE", "C.UTF-8") == "C.UTF-8" and env.get("LANG") in PLAIN
+    )
+
+
 def options_for(*, verbose: bool, every: bool) -> Options:
     """How wide, how colourful: as the terminal allows (NO_COLOR, https://no-color.org)."""
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    unicode = "utf" in (sys.stdout.encoding or "").lower()
+    unicode = "utf" in (sys.stdout.encoding or "").lower() and not plain_locale(os.environ)
     return Options(shutil.get_terminal_size((80, 24)).columns, color, verbose, every, unicode)
 
 
@@ -263,7 +276,7 @@ def _watch(examined: Callable[[], tuple[Facts, Report]], options: Options, inter
     def show(report: Report) -> str:
         return FORMATS[ReportFormat.TEXT](report, replace(options, width=shutil.get_terminal_size((80, 24)).columns))
 
-    watch(lambda: examined()[1], show, interval, screen=sys.stdout.isatty())
+    watch(lambda: examined()[1], show, interval, screen=sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def _on_linux() -> None:

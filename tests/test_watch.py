@@ -31,5 +31,5 @@ def test_what_is_reached_no_more():
 def test_the_end_stays_on_a_small_screen(monkeypatch):
     monkeypatch.setenv("LINES", "6")
     monkeypatch.setenv("COLUMNS", "80")
-    assert fitting([*"abcdefgh"], 2) == ["a", "b", "… 4 more lines", "g", "h"]
+    assert fitting([*"abcdefgh"], 2) == ["a", "b", "... 4 more lines", "g", "h"]
     assert fitting([*"abcde"], 2) == [*"abcde"]

@@ -13,6 +13,7 @@ from dockerdoctor.compare import Kind, compare, run_of
 from dockerdoctor.facts.probe_container import sweep_abandoned
 from dockerdoctor.host import Host
 from dockerdoctor.model import Mark, Report
+from dockerdoctor.render.words import tame
 
 # Home, and erase what is below: redrawn at once, a screen does not flicker (ECMA-48, CUP and ED).
 REDRAW = "\x1b[H\x1b[J"
@@ -31,12 +32,12 @@ def watch(examined: Callable[[], Report], show: Callable[[Report], str], pause: 
     while True:
         report = examined()
         if before:
-            news = [f"{_clock(report.started)}  {line}" for line in changed(before, report)]
+            news = [f"{_clock(report.started)}  {tame(line)}" for line in changed(before, report)]
             changes = [*changes, *news][-_kept() :] if screen else news
         lines = [
             *show(report).splitlines(),
             "",
-            *changes,
+            *map(trimmed, changes),
             f"{_clock(report.started)}, every {pause:g} s; Ctrl-C ends it",
         ]
         typer.echo(REDRAW + "\n".join(fitting(lines, len(changes) + 2)) if screen else "\n".join([*lines, ""]))
@@ -64,7 +65,13 @@ def fitting(lines: list[str], last: int) -> list[str]:
     if len(lines) <= room:
         return lines
     cut = max(0, room - last - 1)
-    return [*lines[:cut], f"… {len(lines) - cut - last} more lines", *lines[-last:]]
+    return [*lines[:cut], f"... {len(lines) - cut - last} more lines", *lines[-last:]]
+
+
+def trimmed(line: str) -> str:
+    """Keep one line one line."""
+    room = shutil.get_terminal_size((80, 24)).columns
+    return line if len(line) <= room else f"{line[: room - 3]}..."
 
 
 def _kept() -> int:
