@@ -15,13 +15,13 @@ from dockerdoctor.checks.dns_answers import beyond, given, outcome
 from dockerdoctor.facts.builds import Builder, BuildResolver
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import EMBEDDED, HostDns, HostResolver, is_loopback
-from dockerdoctor.facts.endpoint import Settings
+from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.inside import HOST, Exchange, Inside, Lookup, View, kept_waiting
 from dockerdoctor.facts.preferences import Target
 from dockerdoctor.facts.proxy import ProxySettings
 from dockerdoctor.facts.registry import Registries, Registry
 from dockerdoctor.facts.routes import Routes
-from dockerdoctor.facts.targets import AskedImage, AskedImages, NamedTargets
+from dockerdoctor.facts.targets import AskedImage, AskedImages, NamedTargets, WebTargets
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer
 from dockerdoctor.measure import FactsView, Missing
@@ -79,6 +79,10 @@ class Seen:
         self.host, self.bridge, self.user = (
             (measured.host, measured.bridge, measured.user) if measured else (nobody[0], nobody[1], nobody[2])
         )
+        chosen = known.of(ChosenEndpoint)
+        self.here = chosen is None or chosen.local
+        if not self.here:
+            self.host = View(HOST, error="the engine is on another host")
         self.builder = known.of(Builder) or Builder()
         self.registries = known.of(Registries) or Registries()
         self.preferences = (known.of(Settings) or Settings()).preferences
@@ -117,7 +121,7 @@ class Seen:
         yield self.names()
         yield from map(self.nameserver, self.nameservers())
         routes = self.known.of(Routes)
-        for gateway in dict.fromkeys(p.target for p in self.host.pings):
+        for gateway in dict.fromkeys(p.target for v in (self.host, self.bridge, self.user) for p in v.pings):
             if routes is None or gateway in routes.gateways:
                 yield self.row(f"gateway {gateway}", NOBODY_ASKS, partial(pinged, self.host, gateway))
         shown = set()
@@ -194,7 +198,7 @@ class Seen:
     def nameserver(self, server: str) -> Row:
         """Whether one server answers those who are given it."""
         dns, resolver = self.known.of(HostDns), self.known.of(HostResolver)
-        here = [*(dns.said(server) if dns else ()), *self.host.said(server, "udp")]
+        here = [*(dns.said(server) if dns and self.here else ()), *self.host.said(server, "udp")]
         theirs = {*given(self.known.of(DaemonJson), resolver)[0], *self.bridge.nameservers, *self.user.nameservers}
 
         def of(view: View) -> Cell:
@@ -230,6 +234,10 @@ class Seen:
         named = self.known.of(NamedTargets)
         own = named.of(target.host) if named else None
         row = self.row(f"{target.kind} {target}", ONLY_PULLS, self.reaching(target.host, target.port))
+        web = (self.known.of(WebTargets) or WebTargets()).of(target)
+        if web and web.layer == "tls" and web.outcome != "ok":
+            # Who is not trusted was reached all the same; and what is shown there is shown to containers, too.
+            row = Row(row.target, (Cell(Mark.FAIL, "TLS"), *row.cells[1:]))
         if not own:
             return row
         elsewhere = Cell(Mark.NONE, f"only {own.place} knows this name")

@@ -4,8 +4,11 @@ import pytest
 
 from dockerdoctor.facts.builds import Builder, BuildResolver
 from dockerdoctor.facts.dns import HostDns, HostResolver, ResolvConf
+from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.inside import BRIDGE, HOST, USER, Exchange, Inside, Lookup, Ping, Published, View
+from dockerdoctor.facts.preferences import Preferences, Target
 from dockerdoctor.facts.registry import Registries, Registry
+from dockerdoctor.facts.targets import AskedImage, AskedImages, NamedTargets, WebTargets
 from dockerdoctor.facts.wanted import Wanted
 from dockerdoctor.host import DnsAnswer
 from dockerdoctor.matrix import matrix_of
@@ -152,3 +155,41 @@ def test_without_containers_the_rest_is_still_shown():
 def test_nothing_measured_is_no_matrix():
     assert matrix_of({}).rows == ()
     assert matrix_of({Inside: Missing("x"), Registries: Missing("y")}).rows == ()
+
+
+HTTPS = Target("https", "api.test", 443)
+
+
+def wanting(*targets):
+    return {
+        "settings": Settings(preferences=Preferences(targets=targets)),
+        "wanted": Wanted(targets=tuple(t.question for t in targets)),
+    }
+
+
+def test_targets_of_ones_own():
+    cache = Target("redis", "cache", 6379)
+    own = View("app", targets=(Exchange("cache:6379", "ok", "+PONG", 0.001),))
+    matrix = rows(named=NamedTargets((("cache", "app"),), (own,)), **wanting(cache, Target("tcp", "127.0.0.1", 8080)))
+    assert signs(matrix)["redis cache:6379 (on app)"] == "x--+-"
+    assert signs(matrix)["tcp 127.0.0.1:8080"] == "x----"
+
+
+def test_a_target_that_is_not_trusted():
+    places = {p: view(p, targets=(Exchange("api.test:443", "ok", "", 0.001),)) for p in (HOST, BRIDGE, USER)}
+    refused = WebTargets((("api.test:443", Attempt("https://api.test:443/", layer="tls", outcome="x509: expired")),))
+    assert signs(rows(places, web=refused, **wanting(HTTPS)))["https api.test:443"] == "x-+++"
+
+
+@pytest.mark.parametrize(
+    ("present", "pullable", "sign"),
+    [(True, False, "+"), (False, True, "+"), (False, False, "x"), (False, None, "?"), (True, None, "+")],
+)
+def test_images(present, pullable, sign):
+    matrix = rows(images=AskedImages((AskedImage("app:1", present, pullable),)))
+    assert signs(matrix)["image app:1"] == f"-{sign}---"
+
+
+def test_of_an_engine_elsewhere_this_host_is_no_place():
+    matrix = rows(chosen=ChosenEndpoint("tcp://far:2375", "--host"))
+    assert {line[0] for line in signs(matrix).values()} <= {"?", "-"}

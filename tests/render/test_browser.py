@@ -68,3 +68,44 @@ def test_page(browser, tmp_path, name):
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert browser.get_log("browser") == []
     assert asked_for(browser) == {file.as_uri()}
+
+
+# The least that text needs to be read (WCAG 2.1, 1.4.3), measured as the browser shows it.
+CONTRASTS = """
+const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+function painted(...colours) {
+  canvas.clearRect(0, 0, 1, 1);
+  for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+  return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => {
+    const part = c / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+}
+const light = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+return [...document.querySelectorAll(".matrix th, .matrix td[title]")].map((cell) => {
+  const behind = [];
+  for (let node = cell; node; node = node.parentElement) { behind.unshift(getComputedStyle(node).backgroundColor); }
+  const [a, b] = [light(painted(...behind)), light(painted(getComputedStyle(cell).color))];
+  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+});
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_matrix_can_be_read(browser, tmp_path, scheme):
+    file = tmp_path / "report.html"
+    file.write_text(shown(ReportFormat.HTML, REPORTS["sick"]), encoding="utf-8")
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    browser.get(file.as_uri())
+    cells = browser.find_elements(By.CSS_SELECTOR, ".matrix td[title]")
+    matrix = REPORTS["sick"].matrix
+    assert len(cells) == len(matrix.rows) * len(matrix.places)
+    assert all(cell.is_displayed() for cell in cells)
+    assert cells[2].get_attribute("title") == "not reached: refused"
+    assert cells[0].text == "✗ no answer"
+    timed = [cell.seconds is not None for row in matrix.rows for cell in row.cells]
+    assert [len(cell.find_elements(By.TAG_NAME, "rect")) for cell in cells] == [int(t) for t in timed]
+    contrasts = browser.execute_script(CONTRASTS)
+    assert min(contrasts) >= 4.5
