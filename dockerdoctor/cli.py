@@ -482,13 +482,26 @@ def fix_command(
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="Do it: change, prove it, or put back.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before.")] = False,
+    irreversible: Annotated[
+        bool,
+        typer.Option(
+            "--irreversible", help="Even what cannot be undone: build cache, images without a name, old logs."
+        ),
+    ] = False,
     output_format: Annotated[Format, typer.Option("--format", help="Of the outcome.")] = Format.TEXT,
     host_url: HostOption = "",
     context: ContextOption = "",
     config: ConfigOption = "",
 ) -> None:
     """Repair the root causes of what `doctor check` finds; without --write, show what would be done."""
-    _fix(ids or [], write=write, yes=yes, output_format=output_format, settings=settings_for(host_url, context, config))
+    _fix(
+        ids or [],
+        write=write,
+        yes=yes,
+        irreversible=irreversible,
+        output_format=output_format,
+        settings=settings_for(host_url, context, config),
+    )
 
 
 @app.command("fix-proxy")
@@ -506,7 +519,9 @@ def fix_proxy_command(
     )
 
 
-def _fix(ids: list[str], *, write: bool, yes: bool, output_format: Format, settings: Settings) -> None:
+def _fix(
+    ids: list[str], *, write: bool, yes: bool, output_format: Format, settings: Settings, irreversible: bool = False
+) -> None:
     _somebody_to_ask(write=write, yes=yes)
     from dockerdoctor.fixes.fix import Order, Treated, fix  # noqa: PLC0415
     from dockerdoctor.render.treated import FIX_FORMATS, plan_text  # noqa: PLC0415
@@ -520,7 +535,7 @@ def _fix(ids: list[str], *, write: bool, yes: bool, output_format: Format, setti
         typer.echo(plan_text(plan, options), err=True, nl=False)
         return _says_yes("Go ahead?", yes=yes)
 
-    treated = fix(Host(), settings, Order(chosen, write, named), agreed=agreed, observe=show)
+    treated = fix(Host(), settings, Order(chosen, write, named, irreversible), agreed=agreed, observe=show)
     typer.echo(FIX_FORMATS[output_format](treated, options), nl=False)
     raise typer.Exit(max((one.outcome.exit_status for one in treated), default=ExitStatus.WELL))
 

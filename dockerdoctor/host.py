@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import fnmatch
 import glob
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -155,6 +156,12 @@ class Host:
     def __init__(self, root: str | Path = "/", env: Mapping[str, str] | None = None) -> None:
         self.root = Path(root)
         self.env: Mapping[str, str] = dict(os.environ) if env is None else env
+
+    def without(self, names: Collection[str]) -> Host:
+        """Give the same machine as a session sees it that has not these variables."""
+        other = copy.copy(self)
+        other.env = {name: value for name, value in self.env.items() if name not in names}
+        return other
 
     # -- who we are ---------------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Outcome(str, Enum):
         return EXITS.get(self, ExitStatus.FINDINGS)
 
 
+FOR_GOOD = "it takes away for good what no `doctor undo` brings back, and --irreversible was not said"
 EXITS = {
     Outcome.PLANNED: ExitStatus.WELL,
     Outcome.APPLIED: ExitStatus.WELL,
@@ -79,7 +80,9 @@ class Treated:
     reason: str = ""  # one line: why not, or what went wrong
     diff: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()  # besides the files
+    advice: tuple[str, ...] = ()  # what to know before; each begins with "#"
     impact: tuple[str, ...] = ()
+    forever: tuple[str, ...] = ()  # what it takes away for good: no `doctor undo` brings that back
     journal: str = ""  # its id there
     next: tuple[str, ...] = ()  # for a person; a step begins with "#"
 
@@ -91,6 +94,7 @@ class Order:
     ids: tuple[str, ...] = ()  # checks; none: every root cause that is an error
     write: bool = False
     named: tuple[str, ...] = ()  # those of them that were named in full: a symptom stands for its causes
+    irreversible: bool = False  # what takes something away for good may be done, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,10 @@ def fix(
             caller = patient.facts.of(Caller)
             again = f"sudo {caller.doctor if caller else 'doctor'} fix {root.check.id} --write"
             treated = replace(treated, outcome=Outcome.REFUSED, reason="only root may do this", next=(again,))
+        elif treatment and treated.forever and not order.irreversible:
+            # A yes is soon said: what nobody can bring back is asked for by name.
+            again = f"doctor fix {root.check.id} --write --irreversible"
+            treated = replace(treated, outcome=Outcome.REFUSED, reason=FOR_GOOD, next=(*treated.advice, again))
         elif treatment and not agreed(treated):
             treated = replace(treated, outcome=Outcome.DECLINED, reason="nothing was changed")
         elif treatment and plan(root, patient, host)[1] != treatment:
@@ -150,13 +158,21 @@ def fix(
             reason = "this host has changed since the plan was shown"
             treated = replace(treated, outcome=Outcome.REFUSED, reason=reason, next=("# run doctor fix again",))
         elif treatment:
-            before = patient
-            treated, patient = _carry_out(treated, treatment, before, host, settings, observe)
+            before, later = patient, next_session(host, treated.next)
+            treated, patient = _carry_out(treated, treatment, before, (host, later), settings, observe)
+            if treated.outcome is Outcome.APPLIED:
+                host = later
             treated = replace(treated, next=(*treated.next, *lost(before.facts, patient.facts)))
         done.append(treated)
         if treated.outcome is Outcome.STRANDED:
             break
     return (*done, *dark)
+
+
+def next_session(host: Host, remains: Iterable[str]) -> Host:
+    """Give the host as a session sees it that begins after the fix: without what the caller's shell is to forget."""
+    names = {name for line in remains if line.startswith("unset ") for name in line.split()[1:]}
+    return host.without(names) if names else host
 
 
 def _is_fix_dns(root: Result) -> bool:
@@ -241,8 +257,9 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
     if endpoint and _elsewhere(endpoint, host) and any(_of_docker(step) for step in understood.steps):
         reason = f"its commands are for the engine that docker itself chooses, and {endpoint.url} was chosen here"
         return replace(treated, reason=reason), None
-    if any(not step.startswith("#") for step in understood.remains):
-        # A variable of the caller's shell: the doctor was started with it, and could prove nothing.
+    session = [step for step in understood.remains if not step.startswith("#")]
+    if session and not (understood.steps and all(step.startswith("unset ") for step in session)):
+        # Of the caller's shell: the doctor was started by it, and could prove nothing.
         return replace(treated, reason="it takes a session of its own to try"), None
     if not understood.steps:
         return replace(treated, reason="its fix is a decision, not a command"), None
@@ -258,6 +275,8 @@ def plan(root: Result, patient: Patient, host: Host) -> tuple[Treated, Treatment
         outcome=Outcome.PLANNED,
         diff=tuple(_diff(steps)),
         commands=tuple(_commands(steps)),
+        advice=understood.advice,
+        forever=tuple(step.forever for step in steps if isinstance(step, Run) and step.forever),
         impact=impact or ((finding.impact,) if finding.impact else ()),
         next=understood.remains,
     ), treatment
@@ -330,16 +349,16 @@ def _carry_out(
     treated: Treated,
     treatment: Treatment,
     before: Patient,
-    host: Host,
+    hosts: tuple[Host, Host],
     settings: Settings,
     observe: Callable[[str], None],
 ) -> tuple[Treated, Patient]:
     """Do it, and give the host as it is now: what proved the fix, or, once all was put back, a look of its own."""
-    proven = before
+    (host, later), proven = hosts, before
 
     def problem() -> str:
         nonlocal proven
-        proven = _examine(host, settings)
+        proven = _examine(later, settings)
         return still_sick(treated.check, before.report, proven.report)
 
     def proof() -> None:

@@ -61,6 +61,7 @@ class Run:
     back: tuple[Back, ...] = ()
     again: tuple[str, ...] = ()  # the daemon reads its files anew, a service restarts
     lenient: bool = False  # may fail
+    forever: str = ""  # what it takes away for good, measured: nothing brings that back
 
 
 def restarts_dockerd(argv: Sequence[str]) -> bool:
@@ -88,7 +89,7 @@ def to_json(step: Step, keep: Callable[[str, FileState], str]) -> dict[str, Any]
     if isinstance(step, Running):
         return {"running": step.names}
     back = [asdict(one) for one in step.back]
-    return {"run": step.argv, "back": back, "again": step.again, "lenient": step.lenient}
+    return {"run": step.argv, "back": back, "again": step.again, "lenient": step.lenient, "forever": step.forever}
 
 
 def from_json(item: Mapping[str, Any], kept: Callable[[str], tuple[str, FileState]]) -> Step:
@@ -117,4 +118,5 @@ def from_json(item: Mapping[str, Any], kept: Callable[[str], tuple[str, FileStat
         )
         for one in item["back"]
     )
-    return Run(tuple(item["run"]), back, tuple(item["again"]), item["lenient"])
+    # Journals of before there was such a step have none.
+    return Run(tuple(item["run"]), back, tuple(item["again"]), item["lenient"], item.get("forever", ""))

@@ -48,6 +48,7 @@ SAYS = {
     Outcome.ROLLED_BACK: "It did not work, and everything was put back",
     Outcome.STRANDED: "It did not work, and could not be put back: your hands are needed",
 }
+TRIED = {Outcome.APPLIED, Outcome.ROLLED_BACK, Outcome.STRANDED}
 ENDS = {
     None: "cut short",
     Ended.APPLIED: "applied",
@@ -83,7 +84,9 @@ def _tame(treated: Treated) -> Treated:
         reason=tame(treated.reason),
         diff=tuple(map(tame, treated.diff)),
         commands=tuple(map(tame, treated.commands)),
+        advice=tuple(map(tame, treated.advice)),
         impact=tuple(map(tame, treated.impact)),
+        forever=tuple(map(tame, treated.forever)),
         next=tuple(map(tame, treated.next)),
     )
 
@@ -99,6 +102,11 @@ def _plan(treated: Treated) -> Iterator[RenderableType]:
     if treated.commands:
         yield Text("  The commands, in order:", style="bold")
         yield from map(step_of_fix, treated.commands)
+    if treated.advice:
+        yield Text("  To know before:", style="bold")
+        yield from map(step_of_fix, treated.advice)
+    for line in treated.forever:
+        yield Padding(Text.assemble(("Cannot be undone: ", "bold red"), line), (0, 0, 0, 2))
     for line in treated.impact:
         yield Padding(Text.assemble(("It interrupts: ", "bold"), line), (0, 0, 0, 2))
     if treated.outcome is Outcome.PLANNED:
@@ -109,7 +117,10 @@ def _plan(treated: Treated) -> Iterator[RenderableType]:
             ),
             (0, 0, 0, 2),
         )
-        yield Padding(Text.assemble(("To take it back later: ", "bold"), "doctor undo"), (0, 0, 0, 2))
+        back = "doctor undo, all but what cannot be undone" if treated.forever else "doctor undo"
+        yield Padding(Text.assemble(("To take it back later: ", "bold"), back), (0, 0, 0, 2))
+        if treated.forever:
+            yield Padding(Text("It is only done with --write --irreversible."), (0, 0, 0, 2))
 
 
 def _outcome(treated: Treated) -> Iterator[RenderableType]:
@@ -120,6 +131,10 @@ def _outcome(treated: Treated) -> Iterator[RenderableType]:
         yield Text(f"{mark} {treated.summary}", style=style)
     if said := SAYS[treated.outcome]:
         yield Padding(Text(f"{said}: {treated.reason}" if treated.reason else said), (0, 0, 0, 2))
+    if treated.outcome in TRIED:
+        # A step that failed may have taken its part with it.
+        for line in treated.forever:
+            yield Padding(Text(f"Gone for good: {line}"), (0, 0, 0, 2))
     if treated.journal:
         yield Padding(Text(f"To take it back: doctor undo {treated.journal}"), (0, 0, 0, 2))
     if treated.next:

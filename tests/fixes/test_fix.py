@@ -8,7 +8,19 @@ from dockerdoctor.facts.caller import Caller
 from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo
-from dockerdoctor.fixes.fix import Order, Outcome, Patient, chosen, fix, lost, plan, still_sick, untold, with_containers
+from dockerdoctor.fixes.fix import (
+    Order,
+    Outcome,
+    Patient,
+    chosen,
+    fix,
+    lost,
+    next_session,
+    plan,
+    still_sick,
+    untold,
+    with_containers,
+)
 from dockerdoctor.fixes.steps import Run, Running, restarts_dockerd
 from dockerdoctor.host import Completed, Host
 from dockerdoctor.measure import FactsView
@@ -151,7 +163,9 @@ class Fake(Host):
     [
         (("systemctl reload docker",), LOCAL, Outcome.PLANNED, ""),
         (("# think",), LOCAL, Outcome.BY_HAND, "a decision"),
-        (("systemctl reload docker", "unset DOCKER_HOST"), LOCAL, Outcome.BY_HAND, "session"),
+        (("systemctl reload docker", "unset DOCKER_HOST"), LOCAL, Outcome.PLANNED, ""),
+        (("unset DOCKER_HOST",), LOCAL, Outcome.BY_HAND, "session"),
+        (("systemctl reload docker", "newgrp docker"), LOCAL, Outcome.BY_HAND, "session"),
         (("docker rm -f web",), LOCAL, Outcome.BY_HAND, "docker rm"),
         (("systemctl reload docker",), ChosenEndpoint("tcp://10.0.0.9:2376", "DOCKER_HOST"), Outcome.BY_HAND, "another host"),
         (("sudo systemctl reload docker",), LOCAL, Outcome.PLANNED, ""),
@@ -178,10 +192,10 @@ def test_containers_that_do_not_come_back_are_named():
 class Patients:
     """A host on which one check fails until something is done, and what is asked meanwhile."""
 
-    def __init__(self, monkeypatch, tmp_path, *, root=True):
+    def __init__(self, monkeypatch, tmp_path, *, root=True, fix=("echo x > /etc/a",)):
         self.host = Fake(tmp_path, {})
         self.carried = []
-        sick = report(result("a.error", FAIL, fix=("echo x > /etc/a",)))
+        sick = report(result("a.error", FAIL, fix=fix))
         patient = Patient(sick, FactsView({ChosenEndpoint: LOCAL, Caller: Caller("u", root, "/", "/bin/doctor")}))
         monkeypatch.setattr("dockerdoctor.fixes.fix._examine", lambda *_: patient)
         monkeypatch.setattr(
@@ -191,8 +205,8 @@ class Patients:
         (tmp_path / "etc").mkdir()
         self.file = tmp_path / "etc/a"
 
-    def fix(self, agreed):
-        return fix(self.host, Settings(), Order((), write=True), agreed=agreed)[0]
+    def fix(self, agreed, **order):
+        return fix(self.host, Settings(), Order((), write=True, **order), agreed=agreed)[0]
 
 
 def test_what_changed_while_somebody_was_asked_is_not_touched(monkeypatch, tmp_path):
@@ -209,6 +223,25 @@ def test_whoever_is_not_root_is_told_what_to_run(monkeypatch, tmp_path):
     said = patients.fix(lambda _: True)
     assert (said.outcome, said.next) == (Outcome.REFUSED, ("sudo /bin/doctor fix a.error --write",))
     assert patients.carried == []
+
+
+def test_what_nobody_can_bring_back_is_asked_for_by_name(monkeypatch, tmp_path):
+    log = f"/srv/containers/{'a' * 64}/{'a' * 64}-json.log"
+    patients = Patients(monkeypatch, tmp_path, fix=("# all that it said:", f"truncate --size 0 {log}"))
+    (tmp_path / log[1:]).parent.mkdir(parents=True)
+    (tmp_path / log[1:]).write_text("x")
+    said = patients.fix(lambda _: True)
+    assert (said.outcome, patients.carried) == (Outcome.REFUSED, [])
+    assert said.next == ("# all that it said:", "doctor fix a.error --write --irreversible")
+    assert patients.fix(lambda _: True, irreversible=True).forever == ("what aaaaaaaaaaaa has said: 0MB of its log",)
+    assert patients.carried == [1]
+
+
+def test_a_session_that_begins_after_the_fix_has_not_what_was_unset():
+    host = Host("/", {"DOCKER_HOST": "tcp://x", "A": "b"})
+    later = next_session(host, ("# log in again", "unset DOCKER_HOST"))
+    assert (later.env, host.env["DOCKER_HOST"]) == ({"A": "b"}, "tcp://x")
+    assert next_session(host, ("# log in again",)) is host
 
 
 def test_what_proved_a_fix_is_not_measured_again(monkeypatch, tmp_path):

@@ -15,7 +15,29 @@ RULES = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -i docker0 -j DR
 NFT = "table inet fw { # handle 1\n\tchain out { # handle 2\n\t\ttype filter hook output priority 0; policy accept;\n\t\tct state new accept # handle 4\n\t\ttcp dport 53 drop # handle 7\n\t}\n}\n"
 # A set on two lines, what nft cannot read itself, and a rule that is there twice.
 ODD = '\tchain out { # handle 2\n\t\tip saddr { 10.0.0.1,\n\t\t\t     10.0.0.2 } drop # handle 5\n\t\txt match "comment" # handle 6\n\t\taccept # handle 7\n\t\taccept # handle 8\n'
+ON_NETWORKS = """{
+  "bridge": {"NetworkID": "b1"}, "taken": {"NetworkID": "t1", "Aliases": ["feed", "web"]}, "app": {"NetworkID": "gone"},
+  "fixed": {"NetworkID": "f1", "IPAMConfig": {"IPv4Address": "10.9.0.7"}}, "named": {"NetworkID": "n1", "Aliases": ["db"]}
+}"""
+# What apt-get would do: bring new packages, replace one, remove one.
+NEW = "NOTE: This is only a simulation!\nInst docker-buildx (0.13.1 Debian:13/stable [amd64])\nInst libnew (1 Debian:13/stable [amd64])\nConf libnew (1 Debian:13/stable [amd64])\n"
+REPLACES = "Inst iptables [1.8.9-2] (1.8.11 Debian:13/stable [amd64])\n"
+REMOVES = "Remv podman-docker [4.3]\nInst docker.io (20.10 Debian:12/stable [amd64])\n"
+STATES = "dpkg-query --show --showformat '${db:Status-Status}\\n'"
+LOG = f"/var/lib/docker/containers/{'a' * 64}/{'a' * 64}-json.log"
 SAYS = {
+    "apt-get --simulate install docker-buildx": NEW,
+    "apt-get --simulate install iptables": REPLACES,
+    "apt-get --simulate install docker.io": REMOVES,
+    "apt-get --simulate install docker-compose": "Reading state information...\n",
+    "apt-get --simulate install apparmor": "Inst apparmor (3.0 Debian:12/stable [amd64])\n",
+    f"{STATES} docker-buildx libnew": "not-installed\n",
+    f"{STATES} apparmor": "config-files\n",
+    "docker system df --format '{{json .}}'": '{"Type": "Images", "Reclaimable": "1GB (9%)"}\n{"Type": "Build Cache", "Reclaimable": "140.2MB"}\n',
+    "docker image ls --quiet --no-trunc --filter dangling=true": "sha256:1\nsha256:2\n",
+    "docker image inspect --format '{{.Size}}' sha256:1 sha256:2": "3000000\n4400000\n",
+    "docker inspect --format '{{.Id}}' web": "feedbeef\n",
+    "docker network ls --no-trunc --format '{{.ID}}'": "b1\nt1\nf1\nn1\n",
     "nft --stateless --handle list chain inet odd out": ODD,
     "docker inspect --format '{{json .HostConfig}}' web": '{"Memory": 10000000, "PidsLimit": null}',
     "docker inspect --format '{{json .HostConfig}}' free": '{"Memory": 0}',
@@ -30,7 +52,7 @@ SAYS = {
     "systemctl is-active --quiet web.service": "",
     "systemctl is-enabled containerd": "enabled\n",
     "docker network ls --format '{{.Name}}'": "bridge\nhost\ntaken\n",
-    "docker inspect --format '{{json .NetworkSettings.Networks}}' web": '{"bridge": {}, "taken": {}}',
+    "docker inspect --format '{{json .NetworkSettings.Networks}}' web": ON_NETWORKS,
     "docker inspect --format '{{.State.Running}}' busy": "true\n",
     "docker inspect --format '{{.State.Running}}' done": "false\n",
     "ip -o address show dev docker0": "3: docker0    inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0\n",
@@ -69,6 +91,7 @@ def host(tmp_path):
     mounted = tmp_path / f"var/lib/docker/containers/{'a' * 64}"
     mounted.mkdir(parents=True)
     (mounted / "resolv.conf").write_text("x\n")
+    (mounted / f"{'a' * 64}-json.log").write_text("x" * 1_500_000)
     units = tmp_path / "etc/systemd/system"
     units.mkdir(parents=True)
     (units / "docker.service").symlink_to("/dev/null")
@@ -207,11 +230,17 @@ def test_later_commands_see_earlier_ones(host):
         ),
         ("docker context use default", Run(("docker", "context", "use", "default"), (Back(("docker", "context", "use", "desktop"), lasting=True),))),
         ("docker network create app", Run(("docker", "network", "create", "app"), (Back(("docker", "network", "rm", "app"), lenient=True, lasting=True),))),
-        ("docker network connect --alias redis app web", Run(("docker", "network", "connect", "--alias", "redis", "app", "web"), (Back(("docker", "network", "disconnect", "app", "web"), lenient=True, lasting=True),))),
+        ("docker network connect --alias redis new web", Run(("docker", "network", "connect", "--alias", "redis", "new", "web"), (Back(("docker", "network", "disconnect", "new", "web"), lenient=True, lasting=True),))),
         ("docker start busy", Run(("docker", "start", "busy"))),
         ("docker stop busy done", Run(("docker", "stop", "busy", "done"), (Back(("docker", "start", "busy"), lenient=True),))),
         ("docker start db", Run(("docker", "start", "db"), (Back(("docker", "stop", "db"), lenient=True),))),
         ("docker update --memory 40m --pids-limit 9 web", Run(("docker", "update", "--memory", "40m", "--pids-limit", "9", "web"), (Back(("docker", "update", "--memory", "10000000", "--pids-limit", "-1", "web"), lasting=True),))),
+        # Leaving a network that is gone loses nothing; one that is there is joined again.
+        ("docker network disconnect --force app web", Run(("docker", "network", "disconnect", "--force", "app", "web"))),
+        ("docker network disconnect taken web", Run(("docker", "network", "disconnect", "taken", "web"), (Back(("docker", "network", "connect", "taken", "web"), lenient=True, lasting=True),))),
+        ("docker builder prune --all --force", Run(("docker", "builder", "prune", "--all", "--force"), forever="140.2MB of build cache")),
+        ("docker image prune --force", Run(("docker", "image", "prune", "--force"), forever="2 images without a name, 7MB in all")),
+        (f"truncate --size 0 {LOG}", Run(("truncate", "--size", "0", LOG), forever="what aaaaaaaaaaaa has said: 2MB of its log")),
         ("ip link set docker0 up", Run(("ip", "link", "set", "docker0", "up"))),
         ("ip link set br-1 up", Run(("ip", "link", "set", "br-1", "up"), (Back(("ip", "link", "set", "dev", "br-1", "down"), lenient=True),))),
         ("rmdir /etc/docker", Run(("rmdir", "/etc/docker"), (Back(("install", "-d", "-m", "755", "-o", UID, "-g", GID, "/etc/docker"), ("test", "-e", "/etc/docker"), expected=False, lasting=True),))),
@@ -303,9 +332,63 @@ def test_what_cannot_be_taken_back_is_left_to_a_person(host, fix):
         understand(["systemctl daemon-reload", fix], host)
 
 
-def test_advice_before_a_command_is_gone_with_it(host):
+def test_advice_before_a_command_is_to_be_read_before(host):
     understood = understand(["# either", "systemctl daemon-reload", "unset DOCKER_HOST", "# log in again"], host)
     assert understood.remains == ("unset DOCKER_HOST", "# log in again")
+    assert understood.advice == ("# either",)
+
+
+def test_packages_come_apart_from_their_download_and_go_by_name(host):
+    loaded, installed = understand(["apt-get update", "apt-get install -y docker-buildx"], host).steps
+    assert loaded == Run(("apt-get", "install", "--yes", "--download-only", "docker-buildx"))
+    assert "--no-remove" in installed.argv
+    assert installed.back == (Back(("dpkg", "--purge", "docker-buildx", "libnew"), lasting=True),)
+
+
+def test_a_container_that_has_left_a_network_may_join_another_of_its_name(host):
+    both = understand(["docker network disconnect --force app web", "docker network connect app web"], host).steps
+    assert [step.argv[2] for step in both] == ["disconnect", "connect"]
+
+
+@pytest.mark.parametrize(
+    ("fix", "reason"),
+    [
+        ("apt-get install iptables", "replace iptables"),
+        ("apt-get install docker.io", "remove or replace podman-docker"),
+        ("apt-get install docker-compose", "--reinstall"),
+        ("apt-get install no-such-package", "apt-get update first"),
+        ("apt-get install -y apparmor", "left its settings"),
+        ("apt-get remove docker-buildx", "only the installation"),
+        ("docker volume prune --force", "may be wanted"),
+        ("docker image prune --all --force", "may be wanted"),
+        ("docker system prune --force", "may be wanted"),
+        ("docker network disconnect other web", "is not on other"),
+        ("docker network disconnect fixed web", "an address"),
+        ("docker network disconnect named web", "other names"),
+        ("timedatectl set-ntp true", "a clock that jumps"),
+        ("nsenter --net --target 9 iptables -F", "inside a container"),
+    ],
+)
+def test_why_it_is_left_to_a_person(host, fix, reason):
+    with pytest.raises(NotOurs, match=reason):
+        understand([fix], host)
+
+
+def test_nothing_is_pruned_where_nothing_would_be_freed(host, monkeypatch):
+    monkeypatch.setitem(SAYS, "docker image ls --quiet --no-trunc --filter dangling=true", "")
+    monkeypatch.setitem(
+        SAYS, "docker system df --format '{{json .}}'", '{"Type": "Build Cache", "Reclaimable": "0B"}\n'
+    )
+    for fix in ("docker image prune --force", "docker builder prune --all --force"):
+        with pytest.raises(NotOurs, match="would free nothing"):
+            understand([fix], host)
+
+
+def test_journals_of_before_know_of_nothing_that_is_gone_for_good(host):
+    (step,) = understand(["systemctl daemon-reload"], host).steps
+    written = to_json(step, None)
+    del written["forever"]
+    assert from_json(written, None) == step
 
 
 def test_files_survive_the_journal(host):

@@ -6,8 +6,6 @@ from tests.lab.fault import Fault
 
 COPIES = "files inside a container are copied out and in by a shell; the next container from the image has them not"
 BELOW = "owners of everything below a folder would have to be kept"
-NETWORKS = "a network's way back would need all that its containers had on it"
-DATA = "data is taken away for good"
 MOUNTS = "mounts and control groups are the host's, and the order of its start-up"
 PACKAGES = "packages are the package manager's to install, and to take away"
 SESSION = "a variable of the caller's shell is for the caller to unset"
@@ -22,9 +20,6 @@ BY_HAND = {
     "ctr-exit-127-126:not-executable": COPIES,
     "disk-bind-mount-permission": BELOW,
     "disk-bind-mount-permission:goes-on": BELOW,
-    "net-network-not-found": NETWORKS,
-    "net-network-not-found:made-anew": NETWORKS,
-    "net-network-not-found:not-tried": NETWORKS,
     "kern-no-memory-cgroup:not-mounted": MOUNTS,
     "cgroup-v1-v2-mismatch:not-mounted": MOUNTS,
     "cgroup-v1-v2-mismatch:running": MOUNTS,
@@ -39,7 +34,7 @@ BY_HAND = {
     "docker-host-wrong-env*": SESSION,
     "remote-tls-*": SESSION,
     "dns-buildkit-differs*": BUILDS,
-    "dns-embedded-resolver-broken*": INSIDE,
+    "dns-embedded-resolver-broken:kill-switch*": INSIDE,
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",
 }
 

@@ -70,7 +70,7 @@ def prove_fix(fault: Fault, engine: str) -> None:
         rules = runs(m)
         before = state(m, rules=rules)
         watch("inject")
-        said = fixed(m, fault.check, "--write", "--yes", env=fault.env)
+        said = fixed(m, fault.check, "--write", "--yes", "--irreversible", env=fault.env)
         watch("check")
         if said["outcome"] != "applied":
             raise NotProven(f"{said['outcome']}: {said['reason']}\n{said['stderr']}")

@@ -1,6 +1,7 @@
 """What fix, undo and history say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,15 @@ def test_the_plan_shows_change_commands_impact_proof_and_return():
         assert part in text
     assert "\x1b[" not in text
     assert "\x1b[" in plan_text(TREATED, Options(color=True))
+
+
+def test_what_cannot_be_undone_is_said_before_and_after():
+    treated = replace(TREATED, advice=("# builds make it again:",), forever=("140MB of build cache",))
+    text = plan_text(treated, Options(width=110))
+    for part in ("# builds make it again:", "Cannot be undone: 140MB of build cache", "--irreversible"):
+        assert part in text
+    assert "Gone for good: 140MB" in render_text([replace(treated, outcome=Outcome.APPLIED)], Options())
+    assert "Gone for good" not in render_text([replace(treated, outcome=Outcome.REFUSED)], Options())
 
 
 def test_nothing_to_do():

@@ -13,12 +13,19 @@ from dataclasses import dataclass
 
 from dockerdoctor.fixes.shell import NotOurs, Simple, commands
 from dockerdoctor.fixes.steps import Step
-from dockerdoctor.fixes.vocabulary import containers, files, firewall, kernel, services
+from dockerdoctor.fixes.vocabulary import containers, files, firewall, kernel, packages, services
 from dockerdoctor.fixes.vocabulary.desk import Desk
 from dockerdoctor.host import Host
 
 # Of the person's own session: no other process can do it for them.
 SESSION = frozenset({"unset", "export", "newgrp", "cd", "source", "exec", "sudo"})
+# Why some programs are for a person to start.
+LEFT = {
+    "chcon": "labels of everything below a folder would have to be kept",
+    "nsenter": "a rule inside a container goes with it, and whatever sets up the firewall in there writes its own again",
+    "timedatectl": "a clock that jumps cannot be taken back, and whatever runs here sees it: databases, leases, certificates; "
+    "a person chooses the moment",
+}
 # What stands in the place of a password in all that is shown.
 MASK = "***"
 
@@ -29,11 +36,13 @@ class Steps:
 
     steps: tuple[Step, ...]
     remains: tuple[str, ...]  # for a person, afterwards
+    advice: tuple[str, ...] = ()  # what was said before a command: about it, or about what may be done in its place
 
 
 Word = Callable[[Simple, Desk], Iterable[Step]]
 FIREWALL = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "iptables-nft", "ip6tables-nft")
 WORDS: Mapping[str, Word] = dict.fromkeys(FIREWALL, firewall.iptables) | {
+    "apt-get": packages.apt_get,
     "bridge": kernel.bridge,
     "chgrp": files.chown,
     "chmod": files.chmod,
@@ -59,6 +68,7 @@ WORDS: Mapping[str, Word] = dict.fromkeys(FIREWALL, firewall.iptables) | {
     "sysctl": kernel.sysctl,
     "systemctl": services.systemctl,
     "tee": files.tee,
+    "truncate": files.truncate,
     "update-ca-certificates": services.update_ca_certificates,
     "usermod": services.usermod,
 }
@@ -69,23 +79,31 @@ def understand(fix: Iterable[str], host: Host) -> Steps:
     desk = Desk(host)
     steps: list[Step] = []
     remains: list[str] = []
+    advice: list[str] = []
     for line in fix:
         if line.startswith("#") or line.split()[0] in SESSION:
             remains.append(line)
             continue
-        # What was said before a command is about that command, or about what may be done in its place.
+        advice += [one for one in remains if one.startswith("#")]
         remains = [one for one in remains if not one.startswith("#")]
         if MASK in line:
             raise NotOurs("a password stands in it, which facts do not hold")
         for one in commands(line):
             word = WORDS.get(one.words[0].rpartition("/")[2])
             if word is None:
-                raise NotOurs(f"{one.words[0]} is not among the commands that the doctor can take back")
+                raise NotOurs(left(one))
             try:
                 steps += word(one, desk)
             except (IndexError, ValueError) as no:  # fewer words than it needs, a mode that is no number
                 raise NotOurs(f"{shlex.join(one.words)}: not as it is known here") from no
-    return Steps(tuple(steps), tuple(remains))
+    return Steps(tuple(steps), tuple(remains), tuple(advice))
+
+
+def left(one: Simple) -> str:
+    """Say why a command is for a person to type."""
+    return LEFT.get(
+        one.words[0].rpartition("/")[2], f"{one.words[0]} is not among the commands that the doctor can take back"
+    )
 
 
 def automatic(fix: Iterable[str]) -> bool:

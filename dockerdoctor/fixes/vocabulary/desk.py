@@ -23,6 +23,7 @@ class Desk:
         self.host = host
         self.planned: dict[str, FileState | None] = {}
         self.chains: dict[tuple[str, ...], list[str]] = {}
+        self.left: set[tuple[str, str]] = set()  # a network and a container that is no more on it
         self.anchors: set[tuple[tuple[str, ...], str]] = set()  # rules behind which others are put back
 
     def path(self, path: str) -> str:
@@ -74,9 +75,9 @@ class Desk:
             self.chains[listing] = self.run(*listing).splitlines()
         return self.chains[listing]
 
-    def run(self, *argv: str) -> str:
+    def run(self, *argv: str, timeout: float = 10) -> str:
         """Ask the host something; raises NotOurs if it does not say."""
-        done = self.host.run(*argv, timeout=10)
+        done = self.host.run(*argv, timeout=timeout)
         if not done.ok:
             raise NotOurs(f"{shlex.join(argv)}: {done.err.strip() or done.code}")
         return done.out

@@ -121,6 +121,15 @@ FAULTS = (
         broken=WRITES,
         cure=f"truncate --size 0 {LOG}",
     ),
+    # Images without a name are removed for good, where somebody has asked for that.
+    Fault(
+        "disk-full-data-root:dangling-image",
+        "storage.space",
+        setup=SMALL.format(options=""),
+        inject="cd /srv; mkdir big; dd if=/dev/zero of=big/file bs=1M count=285 status=none; tar -C big -c file | docker import -; rm -r big",
+        broken=WRITES,
+        verify_fix=True,
+    ),
     Fault(
         "disk-build-cache",
         "storage.build-cache",
@@ -188,6 +197,17 @@ FAULTS = (
             docker stop -t0 hog""",
         broken="timeout 20 docker run --rm busybox true",
         cure="docker rm hog",
+    ),
+    Fault(
+        "disk-inodes-exhausted:dangling-image",
+        "storage.inodes",
+        setup=SMALL.format(options=",nr_inodes=4000"),
+        inject=r"""
+            many=$(( $(df --output=iavail /srv/docker | tail -1) - 100 ))
+            mkdir /srv/many && (cd /srv/many; for n in $(seq $many); do : > $n; done)
+            tar -C /srv/many -c . | docker import -""",
+        broken="timeout 20 docker run --rm busybox sh -c 'for n in $(seq 200); do : > /$n; done'",
+        verify_fix=True,
     ),
     Fault(
         "disk-data-root-readonly",
