@@ -67,6 +67,8 @@ def prove_fix(fault: Fault, engine: str) -> None:
     ):
         do(m, fault.setup)
         do(m, fault.inject)
+        if not fails(m, fault):
+            raise NotProven("the fault does nothing: `broken` still succeeds")
         rules = runs(m)
         before = state(m, rules=rules)
         watch("inject")
