@@ -45,6 +45,8 @@ from dockerdoctor.nearest import nearest
 from dockerdoctor.render import FORMATS, Format, ReportFormat
 from dockerdoctor.render.terminal import MAX_WIDTH, Options
 from dockerdoctor.render.words import tame
+from dockerdoctor.sample.builder import BuilderWish
+from dockerdoctor.sample.model import BaseWish
 from dockerdoctor.saved import Unreadable, dump, load
 
 app = typer.Typer(
@@ -411,6 +413,16 @@ def run_sample(
     remove_image: Annotated[bool, typer.Option("--rm-image", help="Remove the built image, too.")] = False,
     output_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What the build was given, too.")] = False,
+    base: Annotated[
+        BaseWish, typer.Option(help="Pull the base image, or make it of this host's Python.")
+    ] = BaseWish.AUTO,
+    image: Annotated[str, typer.Option(metavar="NAME", help="Base image, in the place of the Dockerfile's.")] = "",
+    builder: Annotated[BuilderWish, typer.Option(help="Else the one of docker build.")] = BuilderWish.AUTO,
+    proxy: Annotated[str, typer.Option(metavar="URL", help="For the build, in the place of this host's.")] = "",
+    no_proxy: Annotated[str, typer.Option(metavar="LIST", help="Hosts that it asks directly.")] = "",
+    ca_bundle: Annotated[str, typer.Option(metavar="FILE", help="Certificate authorities for the build.")] = "",
+    index_url: Annotated[str, typer.Option(metavar="URL", help="Package index for the build.")] = "",
+    build_arg: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="As docker build's.")] = None,
     host_url: HostOption = "",
     context: ContextOption = "",
     config: ConfigOption = "",
@@ -421,9 +433,13 @@ def run_sample(
     from dockerdoctor.sample.model import Wishes  # noqa: PLC0415
     from dockerdoctor.sample.progress import progress_on  # noqa: PLC0415
     from dockerdoctor.sample.run import SampleRun  # noqa: PLC0415
+    from dockerdoctor.sample.surroundings import Asked, arguments  # noqa: PLC0415
 
     _on_linux()
-    settings, wishes = settings_for(host_url, context, config), Wishes(port, network, timeout, remove_image)
+    given = arguments(build_arg or (), os.environ)
+    asked = Asked(proxy, no_proxy, index_url, ca_bundle, given)
+    wishes = Wishes(port, network, timeout, remove_image, base, image, builder, asked)
+    settings = settings_for(host_url, context, config)
     report = SampleRun(Host(), settings, wishes, progress_on(sys.stderr)).run()
     typer.echo(SAMPLE_FORMATS[output_format](report, options_for(verbose=verbose, every=False)), nl=False)
     raise typer.Exit(report.exit_status)

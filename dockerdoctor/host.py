@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
@@ -420,6 +420,17 @@ class Host:
                 os.killpg(process.pid, 9)
             raise
         return Completed(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+    def start(self, *argv: str, stdin: IO[bytes], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start a command that talks while it works, on one pipe, in a session of its own; who starts it ends it."""
+        return subprocess.Popen(
+            argv,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**self.env, "LC_ALL": "C", **env},
+            start_new_session=True,
+        )
 
     # -- processes ----------------------------------------------------------------------------------------------
 

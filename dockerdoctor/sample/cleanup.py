@@ -8,7 +8,8 @@ from typing import Any
 from dockerdoctor.examine import failed, passed, skipped
 from dockerdoctor.facts.endpoint import DaemonPing
 from dockerdoctor.model import Finding
-from dockerdoctor.sample.build import end_build
+from dockerdoctor.sample.base import remove_bases
+from dockerdoctor.sample.build import discard_layers, end_build
 from dockerdoctor.sample.model import stage
 from dockerdoctor.sample.scene import IMAGE_LABEL, LABEL, Scene
 
@@ -45,19 +46,21 @@ def _cleanup(scene: Scene) -> Finding:
         with contextlib.suppress(scene.missing):
             api.remove_container(one["Id"], force=True)
         gone.append(f"container {one['Id'][:12]}")
+    gone += [f"image {tag}" for tag in remove_bases(scene, api)]
     if kept_by := _remove_images(scene, api):
         return kept_by
     if left := api.containers(all=True, filters={"label": f"{LABEL}={scene.id}"}):
         return failed(f"{len(left)} container is still there", cause="The engine did not remove it.", because=())
-    if scene.image and scene.wishes.remove_image:
+    keeps = scene.image and not scene.wishes.remove_image and not scene.own_base
+    if scene.image and scene.wishes.remove_image and not scene.own_base:
         gone.append(f"image {scene.image_name}")
-    kept = "" if scene.wishes.remove_image or not scene.image else f"; {scene.image_name} is kept"
+    kept = f"; {scene.image_name} is kept" if keeps else ""
     return passed(f"removed {', '.join(gone) or 'nothing: nothing was started'}{kept}")
 
 
 def _remove_images(scene: Scene, api: Any) -> Finding | None:
     """Remove the image if it is not wanted, what it replaced if that was ours, and what a failed build leaves."""
-    if scene.image and scene.wishes.remove_image:
+    if scene.image and scene.wishes.remove_image and not scene.own_base:
         try:
             api.remove_image(scene.image_name)
         except scene.refusals as no:
@@ -70,7 +73,5 @@ def _remove_images(scene: Scene, api: Any) -> Finding | None:
             if IMAGE_LABEL in (image["Config"].get("Labels") or {}) and not image.get("RepoTags"):
                 api.remove_image(scene.previous)
     if not scene.image:
-        for layer in reversed(scene.build.layers):
-            with contextlib.suppress(*scene.refusals):
-                api.remove_image(layer, noprune=True)
+        discard_layers(scene)
     return None

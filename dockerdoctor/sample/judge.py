@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dockerdoctor.examine import failed, passed
@@ -73,7 +73,7 @@ class BuildLog:
     retrying: bool = False  # pip could not reach what it wants, and tries again: for a minute or more
     rest: str = ""  # of a line that is not whole yet
 
-    def hear(self, event: dict[str, object]) -> tuple[str, ...]:
+    def hear(self, event: Mapping[str, object]) -> tuple[str, ...]:
         """Note an event; returns the whole lines that it brought."""
         if "error" in event:
             self.error = mask_text(str(event["error"]))

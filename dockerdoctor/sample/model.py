@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.model import Endpoint, Engine, Finding, Report, Result, Severity, Status
+from dockerdoctor.sample.builder import BuilderWish
+from dockerdoctor.sample.surroundings import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,30 @@ def stage(
     return wrap
 
 
+class BaseWish(str, Enum):
+    """Where the image starts from."""
+
+    AUTO = "auto"  # what the Dockerfile says, or else this host's own Python
+    REGISTRY = "registry"  # that, or nothing
+    HOST = "host"  # this host's own Python: nothing is pulled
+
+
+@dataclass(frozen=True, slots=True)
+class HostBase:
+    """A base image of this host's own Python."""
+
+    image: str
+    python: str  # "3.11.2"
+    pip: str = ""  # its version; empty where this host has none
+    wheels: tuple[str, ...] = ()  # files
+    lacking: str = ""  # why there are no wheels, where some were wanted
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return f"an image of this host's own Python {self.python}"
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the caller asked for."""
@@ -52,6 +79,10 @@ class Wishes:
     network: str = ""  # empty: the default bridge
     timeout: float = 600.0  # seconds that any one stage may take
     remove_image: bool = False
+    base: BaseWish = BaseWish.AUTO
+    base_image: str = ""  # in the place of the Dockerfile's
+    builder: BuilderWish = BuilderWish.AUTO
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 
-from dockerdoctor.examine import passed
+from dockerdoctor.examine import passed, skipped
 from dockerdoctor.host import failure_name
 from dockerdoctor.model import Evidence, Finding
 from dockerdoctor.sample.judge import page_missing, page_parts
 from dockerdoctor.sample.model import stage
+from dockerdoctor.sample.recipe import Packages
 from dockerdoctor.sample.scene import Scene
 
 # The page waits two seconds for Redis; with a dead nameserver it waits for the name, up to 20 s with two of them.
@@ -81,6 +82,8 @@ def hostname(scene: Scene) -> Finding:
 @stage("visits", title="The page counts visits, or says that it cannot", doing="Reading the page", needs=("page",))
 def visits(scene: Scene) -> Finding:
     """Its third line."""
+    if scene.packages is Packages.NONE:
+        return skipped("a page of the standard library stands in, and counts nothing")
     return _parts(scene)[2]
 
 

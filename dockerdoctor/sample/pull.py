@@ -9,17 +9,28 @@ from dockerdoctor.examine import failed, passed
 from dockerdoctor.facts.endpoint import mask_text
 from dockerdoctor.model import Evidence, Finding, Status
 from dockerdoctor.sample import source
+from dockerdoctor.sample.base import on_host, use_host
+from dockerdoctor.sample.hostpython import NoPython
 from dockerdoctor.sample.judge import Layers, meaning
-from dockerdoctor.sample.model import Part, stage
+from dockerdoctor.sample.model import BaseWish, Part, stage
 from dockerdoctor.sample.scene import Scene
 from dockerdoctor.sample.stream import TooLate
 
 
-@stage("base-image", title="The base image is there", doing="Pulling the base image", needs=("endpoint",))
+@stage(
+    "base-image",
+    title="The base image is there",
+    doing="Pulling the base image",
+    needs=("endpoint",),
+    otherwise=on_host,
+)
 def base_image(scene: Scene) -> Finding:
-    """Pull what the Dockerfile starts from, unless it is here."""
+    """Pull what the Dockerfile starts from, unless it is here, or this host's own Python is wanted."""
+    if scene.wishes.base is BaseWish.HOST:
+        return own(scene)
     with source.folder() as folder:
-        base = source.base_image((folder / "Dockerfile").read_text(encoding="utf-8"))
+        written = (folder / "Dockerfile").read_text(encoding="utf-8")
+    base = scene.wishes.base_image or source.base_image(written)
     if short := present(scene, base):
         scene.base = base
         return passed(f"{base} is here ({short})")
@@ -27,6 +38,15 @@ def base_image(scene: Scene) -> Finding:
         return failure
     scene.base = base
     return passed(f"{base} was pulled")
+
+
+def own(scene: Scene) -> Finding:
+    """Make a base image of this host's Python, and bring the packages along."""
+    try:
+        words = use_host(scene, wheels=True)
+    except NoPython as no:
+        return failed(str(no), cause="An image of this host's Python cannot be made.", because=())
+    return passed(f"{scene.base}: {words}; nothing was pulled")
 
 
 def present(scene: Scene, image: str) -> str:

@@ -18,10 +18,12 @@ from dockerdoctor.host import INTERRUPTIONS, Host, failure_name
 from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Finding, Report
 from dockerdoctor.sample import source
+from dockerdoctor.sample.builder import Builder, Client
 from dockerdoctor.sample.judge import BuildLog, meaning
-from dockerdoctor.sample.model import Part, Wishes
+from dockerdoctor.sample.model import HostBase, Part, Wishes
 from dockerdoctor.sample.progress import Progress
-from dockerdoctor.sample.stream import Stream
+from dockerdoctor.sample.recipe import Packages
+from dockerdoctor.sample.stream import ApiStream, Stream
 from dockerdoctor.sample.surroundings import Surroundings
 
 # What a run starts carries this label, so that the next one finds what a kill left behind.
@@ -62,6 +64,10 @@ class Scene:
     parts: list[Part] = field(default_factory=list)  # of the stage under way
     port: int = 0  # of this host
     base: str = ""  # the image that the build starts from
+    own_base: HostBase | None = None  # it, where it is one of our own making
+    packages: Packages = Packages.INDEX
+    client: Client = field(default_factory=Client)
+    builder: Builder = field(default_factory=lambda: Builder(buildkit=False, why=""))
     given: Surroundings = field(default_factory=Surroundings)
     build: BuildLog = field(default_factory=BuildLog)
     image: str = ""  # the id of the image that was built
@@ -82,7 +88,7 @@ class Scene:
     def stream(self, call: Callable[[Any], Any]) -> Stream:
         """Start a long call on a client of its own, and keep it for hanging up."""
         api = self.api(self.wishes.timeout)
-        stream = Stream(api, lambda: call(api))
+        stream = ApiStream(api, lambda: call(api))
         self.streams.append(stream)
         return stream
 
@@ -117,7 +123,8 @@ class Scene:
     @property
     def image_name(self) -> str:
         """What the image is called."""
-        return source.IMAGE
+        # A person's own image is never replaced by one that is of no use elsewhere.
+        return source.STAND_IN if self.own_base else source.IMAGE
 
     @property
     def url(self) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from importlib.abc import Traversable
 
 IMAGE = "friendlyhello:latest"  # as the tutorial names it
+STAND_IN = "friendlyhello:host"  # on a base of this host's own Python
 PACKAGE = Path(__file__).resolve().parent.parent
 
 

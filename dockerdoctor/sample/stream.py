@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
+import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -26,18 +30,15 @@ class TooLate(Exception):  # noqa: N818 - it is an answer, not an error
     """The deadline passed before the answer's end."""
 
 
-class Stream:
+class Stream(ABC):
     """
-    One streaming call of the engine's API.
+    One long answer.
 
     It is read by a thread of its own, since a blocked read can be ended neither by a deadline (docker-py's bounds each
     read, not the whole) nor, everywhere, by a signal. Hanging up is how an engine is told to stop a pull or a build.
     """
 
-    def __init__(self, api: Any, call: Callable[[], Iterable[dict[str, Any]]]) -> None:
-        self.responses: list[Any] = []
-        # The client is a requests.Session; a hook is its public way to the response behind a generator.
-        api.hooks["response"].append(lambda response, **_: self.responses.append(response))
+    def __init__(self, call: Callable[[], Iterable[dict[str, Any]]]) -> None:
         self._events: SimpleQueue[dict[str, Any] | End] = SimpleQueue()
         self._thread = threading.Thread(target=self._read, args=(call,), daemon=True)
         self._thread.start()
@@ -81,20 +82,56 @@ class Stream:
             yield event
 
     def hang_up(self) -> tuple[dict[str, Any], ...]:
-        """
-        End the call, and give what the engine said until it had noticed.
-
-        First only our half of the connection: the engine cancels what it does for us, and says how that ends. Then the
-        rest, for an engine that does not.
-        """
-        for how in (socket.SHUT_WR, socket.SHUT_RDWR):
+        """End the call, and give what was said until that had been noticed: first politely, and then all the same."""
+        for politely in (True, False):
             if self._thread.is_alive():
-                for response in self.responses:
-                    with contextlib.suppress(AttributeError, OSError):
-                        response.raw.connection.sock.shutdown(how)
-                self._thread.join(SETTLE if self.responses else 0)
+                self._thread.join(SETTLE if self.cut(politely=politely) else 0)
         said = []
         with contextlib.suppress(Empty):
             while not isinstance(event := self._events.get_nowait(), End):
                 said.append(event)
         return tuple(said)
+
+    @abstractmethod
+    def cut(self, *, politely: bool) -> bool:
+        """End the call; returns whether there was anything to end."""
+
+
+class ApiStream(Stream):
+    """One streaming call of the engine's API."""
+
+    def __init__(self, api: Any, call: Callable[[], Iterable[dict[str, Any]]]) -> None:
+        self.responses: list[Any] = []
+        # The client is a requests.Session; a hook is its public way to the response behind a generator.
+        api.hooks["response"].append(lambda response, **_: self.responses.append(response))
+        super().__init__(call)
+
+    def cut(self, *, politely: bool) -> bool:
+        """
+        Close our half of the connection: the engine cancels what it does for us, and says how that ends.
+
+        For an engine that does not, the other half as well.
+        """
+        for response in self.responses:
+            with contextlib.suppress(AttributeError, OSError):
+                response.raw.connection.sock.shutdown(socket.SHUT_WR if politely else socket.SHUT_RDWR)
+        return bool(self.responses)
+
+
+class CommandStream(Stream):
+    """A command's lines, and in the end its exit status: {"line": ...}, {"code": ...}."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        super().__init__(self._lines)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        for line in self.process.stdout or ():
+            yield {"line": line.decode("utf-8", "replace").rstrip("\n")}
+        yield {"code": self.process.wait()}
+
+    def cut(self, *, politely: bool) -> bool:
+        """Ask it to end, as Ctrl-C does, so that it tells the engine; or make it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT if politely else signal.SIGKILL)
+        return True

@@ -12,14 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from dockerdoctor.facts.dns import is_loopback
 from dockerdoctor.facts.endpoint import ClientConfig, mask_url
 from dockerdoctor.host import Host
+from dockerdoctor.sample.recipe import HIDDEN
 
-# The Dockerfile copies the first to the second, and declares PIP_CONFIG_FILE.
-CONTEXT, IMAGE = "sample_app", "/app"
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 # Each names a file of certificate authorities to some client; any of them shows what this user's host trusts.
 CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
@@ -43,41 +42,80 @@ PEM = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", r
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What the caller wants the build to be given, in the place of what is found on this host."""
+
+    proxy: str = ""  # may hold a password
+    no_proxy: str = ""
+    index_url: str = ""  # may hold a password
+    ca_bundle: str = ""  # a file
+    arguments: tuple[tuple[str, str], ...] = ()  # further build arguments
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the build is given."""
 
     proxies: tuple[tuple[str, str], ...] = ()  # may hold passwords; the engine keeps them out of the image
-    pip: tuple[tuple[str, str], ...] = ()  # settings that pip on this host has, and pip in the build needs
+    pip: tuple[
+        tuple[str, str], ...
+    ] = ()  # settings that pip on this host has, and pip in the build needs: passwords too
     bundle: str = ""  # certificate authorities as PEM; empty where the public ones do
     notes: tuple[str, ...] = ()  # for people, without secrets
+    more: tuple[tuple[str, str], ...] = ()  # the caller's own build arguments
 
     @property
     def pip_settings(self) -> dict[str, str]:
         """What pip is to be told in the build."""
-        return {**dict(self.pip), **({"cert": f"{IMAGE}/ca-bundle.crt"} if self.bundle else {})}
+        return {**dict(self.pip), **({"cert": f"{HIDDEN}/ca-bundle.crt"} if self.bundle else {})}
 
     @property
-    def files(self) -> dict[str, str]:
-        """What to add to the build context."""
+    def hidden(self) -> dict[str, str]:
+        """Files for the installation alone: they must not stay in the image."""
         settings = "".join(f"{key} = {value}\n" for key, value in self.pip_settings.items())
         files = {"pip.conf": f"[global]\n{settings}" if settings else "", "ca-bundle.crt": self.bundle}
-        return {f"{CONTEXT}/{name}": text for name, text in files.items() if text}
+        return {name: text for name, text in files.items() if text}
 
     @property
     def arguments(self) -> dict[str, str]:
         """The build arguments."""
-        return {**dict(self.proxies), **({"PIP_CONFIG_FILE": f"{IMAGE}/pip.conf"} if self.pip_settings else {})}
+        config = {"PIP_CONFIG_FILE": f"{HIDDEN}/pip.conf"} if self.pip_settings else {}
+        return {**dict(self.proxies), **config, **dict(self.more)}
 
 
-def surroundings(host: Host, config: ClientConfig | None, public: str) -> Surroundings:
+NOTHING_ASKED = Asked()
+
+
+def arguments(given: Iterable[str], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Read build arguments as `docker build` does: a name alone takes its value of the environment, if it has one."""
+    pairs = (text.partition("=") for text in given)
+    return tuple(
+        (name, value if equals else env[name]) for name, equals, value in pairs if name and (equals or name in env)
+    )
+
+
+def surroundings(host: Host, config: ClientConfig | None, public: str, asked: Asked = NOTHING_ASKED) -> Surroundings:
     """Gather all of it; `public` are the authorities that the world trusts, as PEM."""
     pip = pip_settings(host)
-    proxies, proxy_notes = proxy_arguments(host.env, config)
+    if asked.index_url:
+        # The caller's index alone: what the host has besides may not be meant.
+        pip = {**{k: v for k, v in pip.items() if k != "extra-index-url"}, "index-url": asked.index_url}
+    if asked.ca_bundle:
+        pip["cert"] = asked.ca_bundle
+    proxies, proxy_notes = proxies_asked(asked) if asked.proxy else proxy_arguments(host.env, config)
+    if asked.no_proxy:
+        proxies |= {"no_proxy": asked.no_proxy, "NO_PROXY": asked.no_proxy}
     index, index_notes = index_settings(pip)
     bundle, names = authorities(host, pip, public)
     trust = f"{len(names)} certificate authorit{'y' if len(names) == 1 else 'ies'} of this host: {'; '.join(names)}"
-    notes = (*proxy_notes, *index_notes, *((trust,) if bundle else ()))
-    return Surroundings(tuple(proxies.items()), tuple(index.items()), bundle, notes)
+    own = (f"build argument {name}" for name, _ in asked.arguments)
+    notes = (*proxy_notes, *index_notes, *((trust,) if bundle else ()), *own)
+    return Surroundings(tuple(proxies.items()), tuple(index.items()), bundle, notes, asked.arguments)
+
+
+def proxies_asked(asked: Asked) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Take the caller's proxy for everything."""
+    return proxy_arguments({"http_proxy": asked.proxy, "https_proxy": asked.proxy}, None)
 
 
 # -- proxies
@@ -103,7 +141,10 @@ def proxy_arguments(env: Mapping[str, str], config: ClientConfig | None) -> tupl
             continue
         args |= {name: value, name.upper(): value}
         if name != "no_proxy":
-            notes.append(f"{name} {mask_url(value)}")
+            notes.append(
+                f"{name} {mask_url(value)}, as a build argument, which stays in no image; in a Dockerfile of your own:"
+            )
+            notes.append(f"ENV {name} {mask_url(value)}")
     return (args, tuple(notes)) if set(args) - {"no_proxy", "NO_PROXY"} else ({}, tuple(notes))
 
 
@@ -149,7 +190,7 @@ def parse_pip_conf(text: str) -> dict[str, str]:
 
 
 def index_settings(pip: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Choose the package indexes that a container can reach, without their passwords: those would stay in the image."""
+    """Choose the package indexes that a container can reach."""
     chosen: dict[str, str] = {}
     notes: list[str] = []
     for key in ("index-url", "extra-index-url"):
@@ -160,22 +201,13 @@ def index_settings(pip: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, .
             if loops_back(url):
                 notes.append(f"not {key} {mask_url(url)}: a container's loopback is not this host's")
                 continue
-            bare = without_credentials(url)
-            notes.append(
-                f"{key} {bare}" + (", without its password: it would stay in the image" if bare != url else "")
-            )
-            kept.append(bare)
+            notes.append(f"{key} {mask_url(url)}")
+            kept.append(url)
         if kept:
             chosen[key] = " ".join(kept)
     if chosen and pip.get("trusted-host"):
         chosen["trusted-host"] = " ".join(pip["trusted-host"].split())
     return chosen, tuple(notes)
-
-
-def without_credentials(url: str) -> str:
-    """Take user and password out of a URL."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 # -- certificate authorities
@@ -235,8 +267,13 @@ def subject(pem: str, der: bytes) -> str:
     return f"SHA-256 {hashlib.sha256(der).hexdigest()[:16]}"
 
 
-def public_authorities() -> str:
-    """Give the certificate authorities that the world trusts, as this program's own TLS library has them."""
+def public_bundle() -> str:
+    """Name the file of certificate authorities that the world trusts, as this program's own TLS library has them."""
     import certifi  # noqa: PLC0415 - only builds need it
 
-    return Path(certifi.where()).read_text(encoding="ascii", errors="replace")
+    return certifi.where()
+
+
+def public_authorities() -> str:
+    """Read them."""
+    return Path(public_bundle()).read_text(encoding="ascii", errors="replace")

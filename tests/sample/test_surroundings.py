@@ -5,7 +5,9 @@ import pytest
 from dockerdoctor.facts.endpoint import ClientConfig
 from dockerdoctor.host import Host
 from dockerdoctor.sample.surroundings import (
+    Asked,
     Surroundings,
+    arguments,
     index_settings,
     loops_back,
     parse_pip_conf,
@@ -45,7 +47,7 @@ def test_ordinary_host_gives_the_build_nothing(tmp_path):
     here = host(tmp_path, {"/etc/ssl/certs/ca-certificates.crt": public}, SSL_CERT_FILE="/missing")
     given = surroundings(here, NO_CONFIG, public)
     assert given == Surroundings()
-    assert (given.files, given.arguments) == ({}, {})
+    assert (given.hidden, given.arguments) == ({}, {})
 
 
 WHERE = {
@@ -61,9 +63,9 @@ def test_unknown_authority_is_handed_on_with_the_public_ones(tmp_path, path, env
     public = public_authorities()
     given = surroundings(host(tmp_path, {path: CA}, **env), NO_CONFIG, public)
     assert given.notes == ("1 certificate authority of this host: Acme",)
-    assert given.arguments == {"PIP_CONFIG_FILE": "/app/pip.conf"}
-    assert given.files["sample_app/pip.conf"] == "[global]\ncert = /app/ca-bundle.crt\n"
-    bundle = given.files["sample_app/ca-bundle.crt"]
+    assert given.arguments == {"PIP_CONFIG_FILE": "/run/dockerdoctor/pip.conf"}
+    assert given.hidden["pip.conf"] == "[global]\ncert = /run/dockerdoctor/ca-bundle.crt\n"
+    bundle = given.hidden["ca-bundle.crt"]
     assert bundle.count("BEGIN CERTIFICATE") == public.count("BEGIN CERTIFICATE") + 1
 
 
@@ -90,14 +92,14 @@ PROXIES = {
             "no_proxy": ".test",
             "NO_PROXY": ".test",
         },
-        1,
+        2,
     ),
     "on the loopback": ({"http_proxy": "http://127.0.0.1:3128"}, NO_CONFIG, {}, 1),
     "without a scheme": (
         {"http_proxy": "10.0.0.1:3128"},
         NO_CONFIG,
         {"http_proxy": "10.0.0.1:3128", "HTTP_PROXY": "10.0.0.1:3128"},
-        1,
+        2,
     ),
     "only exceptions": ({"no_proxy": "localhost"}, NO_CONFIG, {}, 0),
     "of the client": (
@@ -143,7 +145,7 @@ INDEXES = {
         {"extra-index-url": "http://a.test/\n https://b.test/"},
         {"extra-index-url": "http://a.test/ https://b.test/"},
     ),
-    "with a password": ({"index-url": "https://u:secret@a.test/x"}, {"index-url": "https://a.test/x"}),
+    "with a password": ({"index-url": "https://u:secret@a.test/x"}, {"index-url": "https://u:secret@a.test/x"}),
     "trusted": (
         {"index-url": "http://a.test/", "trusted-host": "a.test"},
         {"index-url": "http://a.test/", "trusted-host": "a.test"},
@@ -158,3 +160,37 @@ def test_index(pip, expected):
     settings, notes = index_settings(pip)
     assert settings == expected
     assert "secret" not in "".join(notes)
+
+
+def test_what_is_asked_for_comes_before_what_is_found(tmp_path):
+    here = host(
+        tmp_path,
+        {
+            "/etc/pip.conf": "[global]\nindex-url=https://a.test/\nextra-index-url=https://b.test/\n",
+            "/opt/acme.pem": CA,
+        },
+        https_proxy="http://10.0.0.1:3128",
+        no_proxy=".here",
+    )
+    asked = Asked(
+        "http://u:secret@10.0.0.2:8080", ".corp", "https://u:secret@c.test/simple", "/opt/acme.pem", (("A", "secret"),)
+    )
+    of_client = ClientConfig("/c", exists=True, proxies=(("default", "httpProxy", "http://10.0.0.3:3128"),))
+    given = surroundings(here, of_client, "", asked)
+    assert given.arguments == {
+        **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"), "http://u:secret@10.0.0.2:8080"),
+        "no_proxy": ".corp",
+        "NO_PROXY": ".corp",
+        "PIP_CONFIG_FILE": "/run/dockerdoctor/pip.conf",
+        "A": "secret",
+    }
+    assert "index-url = https://u:secret@c.test/simple\n" in given.hidden["pip.conf"]
+    assert "b.test" not in given.hidden["pip.conf"]
+    assert "secret" not in "".join(given.notes)
+    assert "ENV https_proxy http://u:***@10.0.0.2:8080" in given.notes
+    assert "1 certificate authority of this host: Acme" in given.notes
+
+
+def test_build_arguments_as_docker_build_reads_them():
+    given = ["A=1", "B", "C", "D=", "=x"]
+    assert arguments(given, {"B": "2"}) == (("A", "1"), ("B", "2"), ("D", ""))
