@@ -6,7 +6,7 @@ import re
 import shlex
 
 from dockerdoctor.checks.endings import COMPOSE_SERVICE, Case, Scene, anew, mended
-from dockerdoctor.facts.containers import Container
+from dockerdoctor.facts.containers import Attachment, Container
 from dockerdoctor.facts.endings import LATELY
 from dockerdoctor.model import Evidence
 
@@ -143,14 +143,21 @@ def network_named(container: Container) -> str:
     return names[0] if names else container.network_mode
 
 
+PREDEFINED = frozenset({"bridge", "host", "none"})
+
+
 def gone(container: Container, scene: Scene) -> list[str]:
     """The networks that a container refers to and that are not there, by their names."""
     if scene.networks is None or container.network_mode.startswith("container:"):
         return []
     ids, names = {n.id for n in scene.networks.all}, {n.name for n in scene.networks.all}
-    return [
-        n.network for n in container.networks if (n.network_id not in ids if n.network_id else n.network not in names)
-    ]
+
+    def lost(attached: Attachment) -> bool:
+        # The engine makes the default bridge anew at each start, with another id, and finds it by its name.
+        by_id = attached.network_id and attached.network not in PREDEFINED
+        return attached.network_id not in ids if by_id else attached.network not in names
+
+    return [attached.network for attached in container.networks if lost(attached)]
 
 
 def no_network(container: Container, scene: Scene, *seen: Evidence) -> Case | None:

@@ -33,7 +33,6 @@ def service(program: str, textfile: str, *, passive: bool = False) -> str:
     return f"""{MARK}
 [Unit]
 Description=Examine Docker on this host
-Documentation=man:doctor-check(1)
 After=docker.service network-online.target
 
 [Service]
@@ -66,6 +65,10 @@ WantedBy=timers.target
 def _quoted(word: str) -> str:
     escaped = word.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$").replace('"', '\\"')
     return escaped if re.fullmatch(r"[\w@%+=:,./$-]+", escaped) else f'"{escaped}"'
+
+
+def _unescaped(word: str) -> str:
+    return word.replace('\\"', '"').replace("$$", "$").replace("%%", "%").replace("\\\\", "\\")
 
 
 @timer.command("install")
@@ -121,7 +124,7 @@ def uninstall() -> None:
     # What it last measured would be taken for what is true now.
     written = re.search(r"prometheus=([^\"\n]+)", host.text(f"{UNITS}/{SERVICE}"))
     _told(host.run("systemctl", "disable", "--now", TIMER, timeout=30))
-    metrics = [written[1]] if written and host.exists(written[1]) else []
+    metrics = [path] if written and host.exists(path := _unescaped(written[1])) else []
     try:
         for path in [*ours, *metrics]:
             host.remove_file(path)

@@ -29,12 +29,12 @@ def test_timer():
         assert failed(m.read(METRICS)) == set()
         # A sick host is no failure of the unit, and the metrics name the cause.
         m.run("echo '{' > /etc/docker/daemon.json; systemctl start dockerdoctor.service")
-        assert "daemon.json-syntax" in failed(m.read(METRICS))
+        assert "daemon-json.syntax" in failed(m.read(METRICS))
         # Made anew, it is another time and place; and all of it can be removed.
         m.run("doctor timer install --every 30min --passive --textfile '/srv/with blank/50%.prom'")
         assert m.run(f"systemd-analyze verify {units}").stderr == ""
         m.run("systemctl start dockerdoctor.service")
-        assert "daemon.json-syntax" in failed(m.read("/srv/with blank/50%.prom"))
+        assert "daemon-json.syntax" in failed(m.read("/srv/with blank/50%.prom"))
         m.run("doctor timer uninstall")
         assert m.run(f"ls {units} '/srv/with blank/50%.prom' 2>/dev/null", check=False).stdout == ""
         assert "no timer" in m.run("doctor timer uninstall").stdout
