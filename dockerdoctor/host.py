@@ -498,6 +498,10 @@ class Host:
         """Seconds since the epoch."""
         return time.time()
 
+    def monotonic(self) -> float:
+        """Seconds on a clock that nobody sets: for deadlines."""
+        return time.monotonic()
+
     def dial(self, host: str, port: int, timeout: float = 2.0, stay: float = 0.0) -> Dial:
         """Open a TCP connection and close it; "closed" when the other side hangs up while we `stay` (seconds)."""
         began = time.monotonic()

@@ -59,6 +59,7 @@ class Details:
     path: tuple[str, ...] = ()  # its PATH
     health: Health | None = None
     log_limit: str = ""  # max-size of its log driver's options: "10m"
+    auto_remove: bool = False  # --rm
 
     @property
     def root(self) -> bool:
@@ -88,6 +89,7 @@ def details(data: dict[str, Any]) -> Details:
         tuple(p for p in search.split(":") if p.startswith("/")),
         _health(table(data.get("State")), table(config.get("Healthcheck"))),
         str(table(table(hostc.get("LogConfig")).get("Config")).get("max-size") or ""),
+        hostc.get("AutoRemove") is True,
     )
 
 

@@ -11,12 +11,13 @@ from enum import Enum
 from dockerdoctor.diagnose import examination
 from dockerdoctor.exits import ExitStatus
 from dockerdoctor.facts.caller import Caller
-from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.containers import Container, Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, StartFlags
 from dockerdoctor.facts.endpoint import DEFAULT_SOCKET, ChosenEndpoint, Settings
 from dockerdoctor.facts.engine import EngineInfo, Installed
 from dockerdoctor.fixes import fix_dns
 from dockerdoctor.fixes.accepted import refusal
+from dockerdoctor.fixes.aftermath import Patient, fallen, fell, still_sick, to_tell, unpublished, vanishes
 from dockerdoctor.fixes.daemon_json import NotAnObject
 from dockerdoctor.fixes.dns import RETURNING, Ending, Verdict, diff_of
 from dockerdoctor.fixes.shell import NotOurs
@@ -30,6 +31,8 @@ from dockerdoctor.fixes.treatment import (
     carry_out,
     files,
     insist,
+    running,
+    start,
     starting,
     words,
 )
@@ -97,14 +100,6 @@ class Order:
     irreversible: bool = False  # what takes something away for good may be done, too
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """The host as it was last examined."""
-
-    report: Report
-    facts: FactsView
-
-
 def fix(
     host: Host,
     settings: Settings,
@@ -162,7 +157,7 @@ def fix(
             treated, patient = _carry_out(treated, treatment, before, (host, later), settings, observe)
             if treated.outcome is Outcome.APPLIED:
                 host = later
-            treated = replace(treated, next=(*treated.next, *lost(before.facts, patient.facts)))
+            treated = replace(treated, next=(*treated.next, *to_tell(root.check.id, before, patient)))
         done.append(treated)
         if treated.outcome is Outcome.STRANDED:
             break
@@ -177,19 +172,6 @@ def next_session(host: Host, remains: Iterable[str]) -> Host:
 
 def _is_fix_dns(root: Result) -> bool:
     return is_fix_dns(map(bare, root.finding.fix))
-
-
-def lost(before: FactsView, after: FactsView) -> tuple[str, ...]:
-    """Say which containers did not come back: they are nobody's check."""
-    was, now = before.of(Containers), after.of(Containers)
-    if not (was and now):
-        return ()
-    running = {c.name for c in now.running}
-    return tuple(
-        f"# {c.name} ran before, and does not run now; see docker logs {c.name}"
-        for c in was.running
-        if c.name not in running
-    )
 
 
 def _examine(host: Host, settings: Settings) -> Patient:
@@ -322,19 +304,32 @@ def with_containers(steps: tuple[Step, ...], facts: FactsView) -> tuple[tuple[St
     containers, info = facts.of(Containers), facts.of(EngineInfo)
     if not containers:
         return steps, ("restarts dockerd",)
-    running = containers.running
-    if not running:
+    there = containers.running
+    paused = [c for c in containers.all if c.state == "paused"]
+    if not (there or paused):
         return steps, ("restarts dockerd; no container runs",)
-    names = ", ".join(c.name for c in running)
     if info and info.live_restore:
-        return steps, (f"restarts dockerd; these keep running (live-restore): {names}",)
-    mine = tuple(c.name for c in reversed(running) if c.restart_policy not in RETURNING)
-    lines = (f"restarts dockerd; these stop and start again: {names}",)
+        return steps, (f"restarts dockerd; these keep running (live-restore): {_names([*there, *paused])}",)
+    returning = [c for c in there if not vanishes(c)]
+    mine = tuple(c.name for c in reversed(returning) if c.restart_policy not in RETURNING)
+    lines = tuple(
+        f"restarts dockerd; these {what}: {_names(among)}"
+        for what, among in (
+            ("stop and start again", returning),
+            ("stop and remove themselves (--rm)", [c for c in there if vanishes(c)]),
+            ("are paused, and stop", paused),
+        )
+        if among
+    )
     if not mine:
         return steps, lines
     # Right before: whatever comes of the restart, they are started again.
     first = next(at for at, step in enumerate(steps) if isinstance(step, Run) and restarts_dockerd(step.argv))
     return (*steps[:first], Running(mine), *steps[first:]), lines
+
+
+def _names(containers: Iterable[Container]) -> str:
+    return ", ".join(c.name for c in containers)
 
 
 def _commands(steps: Sequence[Step]) -> Iterator[str]:
@@ -359,7 +354,14 @@ def _carry_out(
     def problem() -> str:
         nonlocal proven
         proven = _examine(later, settings)
-        return still_sick(treated.check, before.report, proven.report)
+        stopped = fallen(before.facts, proven.facts, treatment.steps)
+        # One may have needed another that was not up yet: as its restart policy would, had it one.
+        start([c.name for c in stopped if c.name in running(treatment.steps)], host)
+        return (
+            still_sick(treated.check, before.report, proven.report)
+            or fell(stopped)
+            or unpublished(before.facts, proven.facts)
+        )
 
     def proof() -> None:
         observe("examining this host again")
@@ -376,17 +378,3 @@ def _carry_out(
     else:
         return replace(treated, outcome=Outcome.APPLIED, journal=journal.id), proven
     return treated, _examine(host, settings)
-
-
-def still_sick(check: str, before: Report, after: Report) -> str:
-    """Say what is not as it should be: the check that was to pass, or one that passed before; empty when all is well."""
-    was = {r.check.id: r.finding.status for r in before.results}
-    if check not in {r.check.id for r in after.results}:
-        return f"{check} was not examined"
-    for result in after.results:
-        status = result.finding.status
-        if result.check.id == check and status not in {Status.PASS, Status.SKIP}:
-            return f"{check}: {result.finding.summary}"
-        if status is Status.FAIL and result.check.severity is Severity.ERROR and was[result.check.id] is Status.PASS:
-            return f"{result.check.id}, which was well before: {result.finding.summary}"
-    return ""

@@ -99,7 +99,7 @@ def carry_out(
             tell(words(step))
             _take(step, host)
             journal.done(number)
-        _start(running(treatment.steps), host, tell)
+        start(running(treatment.steps), host, tell)
         if treatment.socket:
             _await_engine(host, treatment.socket)
         verify()
@@ -252,7 +252,7 @@ def _running_now(host: Host) -> tuple[str, ...]:
     return tuple(reversed(host.run("docker", "ps", "--format", "{{.Names}}", timeout=10).out.split()))
 
 
-def _start(names: Sequence[str], host: Host, tell: Observe) -> None:
+def start(names: Sequence[str], host: Host, tell: Observe = lambda _: None) -> None:
     """Start containers; one that runs stays as it is, and one that removes itself does not come back."""
     if names:
         tell(shlex.join(starting(names)))
@@ -272,9 +272,9 @@ def _await_engine(host: Host, socket: str) -> None:
 
 def insist(problem: Callable[[], str], host: Host, deadline: float, pause: float) -> None:
     """Ask, both times in seconds, until nothing is wrong any more; raises StillSick with what is."""
-    end = host.clock() + deadline
+    end = host.monotonic() + deadline
     while said := problem():
-        if host.clock() > end:
+        if host.monotonic() > end:
             raise StillSick(said)
         host.sleep(pause)
 
@@ -319,7 +319,7 @@ def _put_back(
                 now = argv if same_boot or argv[1:2] != ("restart",) else (argv[0], "try-restart", *argv[2:])
                 tell(shlex.join(now))
                 _run(now, host, lenient=lenient)
-            _start(names, host, tell)
+            start(names, host, tell)
         except (OSError, StepFailed, Refused) as no:
             with suppress(OSError):
                 journal.end(Ended.STRANDED)

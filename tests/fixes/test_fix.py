@@ -1,26 +1,17 @@
 """Which causes are treated, what a treatment interrupts, and what proves it."""
 
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 
 from dockerdoctor.facts.caller import Caller
+from dockerdoctor.facts.container_details import Details
 from dockerdoctor.facts.containers import Container, Containers
-from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
+from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings
 from dockerdoctor.facts.engine import EngineInfo
-from dockerdoctor.fixes.fix import (
-    Order,
-    Outcome,
-    Patient,
-    chosen,
-    fix,
-    lost,
-    next_session,
-    plan,
-    still_sick,
-    untold,
-    with_containers,
-)
+from dockerdoctor.fixes.aftermath import Patient
+from dockerdoctor.fixes.fix import Order, Outcome, chosen, fix, next_session, plan, untold, with_containers
 from dockerdoctor.fixes.steps import Run, Running, restarts_dockerd
 from dockerdoctor.host import Completed, Host
 from dockerdoctor.measure import FactsView
@@ -71,27 +62,6 @@ def test_what_was_named_and_cannot_be_told_is_not_well():
 
 
 @pytest.mark.parametrize(
-    ("after", "says"),
-    [
-        ([result("a.error", PASS), result("a.well", PASS)], ""),
-        ([result("a.error", SKIP), result("a.well", PASS)], ""),
-        ([result("a.error", FAIL), result("a.well", PASS)], "a.error"),
-        ([result("a.error", UNKNOWN)], "a.error"),
-        ([result("a.error", Status.CRASH)], "a.error"),
-        ([result("a.well", PASS)], "a.error was not examined"),
-        ([result("a.error", PASS), result("a.well", FAIL)], "a.well, which was well before"),
-        ([result("a.error", PASS), result("a.well", FAIL, severity=Severity.WARNING)], ""),
-        # What could not be seen before is not what the fix has broken.
-        ([result("a.error", PASS), result("a.dark", FAIL)], ""),
-        ([result("a.error", PASS), result("a.symptom", FAIL)], ""),
-    ],
-)
-def test_what_proves_a_fix(after, says):
-    assert still_sick("a.error", SICK, report(*after)).startswith(says)
-    assert bool(still_sick("a.error", SICK, report(*after))) is bool(says)
-
-
-@pytest.mark.parametrize(
     ("argv", "stops"),
     [
         (("systemctl", "restart", "docker"), True),
@@ -108,8 +78,9 @@ def test_what_restarts_dockerd(argv, stops):
     assert restarts_dockerd(argv) is stops
 
 
-def container(name, policy, state="running"):
-    return Container(name, name, "busybox", state, "Up", inspected=True, restart_policy=policy)
+def container(name, policy, state="running", **details):
+    about = Details(**details)
+    return Container(name, name, "busybox", state, "Up", inspected=True, restart_policy=policy, details=about)
 
 
 def facts(*containers, live_restore=False):
@@ -149,6 +120,17 @@ def test_what_needs_no_start_gets_none(known, words):
     assert words in impact[0]
 
 
+def test_what_stops_for_good_is_told_before():
+    steps, impact = with_containers(
+        (RESTART,), facts(container("job", "no", auto_remove=True), container("p", "no", "paused"))
+    )
+    assert steps == (RESTART,)
+    assert impact == (
+        "restarts dockerd; these stop and remove themselves (--rm): job",
+        "restarts dockerd; these are paused, and stop: p",
+    )
+
+
 def test_a_reload_interrupts_nothing():
     assert with_containers((RELOAD,), facts(WEB)) == ((RELOAD,), ())
 
@@ -182,11 +164,6 @@ def test_what_is_planned_and_what_is_left_to_a_person(tmp_path, fix, endpoint, o
     assert reason in treated.reason
     # What is left to a person is shown as the finding had it.
     assert outcome is Outcome.PLANNED or treated.next == fix
-
-
-def test_containers_that_do_not_come_back_are_named():
-    assert lost(facts(WEB, DB), facts(DB)) == ("# web ran before, and does not run now; see docker logs web",)
-    assert lost(facts(WEB), facts(WEB, DB)) == lost(FactsView({}), facts(DB)) == ()
 
 
 class Patients:
@@ -257,3 +234,47 @@ def test_what_proved_a_fix_is_not_measured_again(monkeypatch, tmp_path):
     assert patients.fix(lambda _: True).outcome is Outcome.APPLIED
     assert looks == []
     assert patients.file.read_text() == "x\n"
+
+
+class Starting(Fake):
+    """One whose containers are started."""
+
+    started: tuple[str, ...] = ()
+
+    def run(self, *argv, timeout=3.0, stdin="", env=None):
+        if argv[:2] == ("docker", "start"):
+            self.started += argv[2:]
+        return super().run(*argv)
+
+    def monotonic(self):
+        return 0.0 if len(self.started) < 3 else 1e9
+
+    def sleep(self, seconds):
+        pass
+
+
+@pytest.mark.parametrize(("tries", "outcome"), [(1, Outcome.APPLIED), (99, Outcome.ROLLED_BACK)])
+def test_a_container_that_does_not_come_back_is_started_again_and_then_all_is_put_back(
+    monkeypatch, tmp_path, tries, outcome
+):
+    """As one that needs another that is not up yet."""
+    monkeypatch.setattr(Starting, "is_root", True)
+    monkeypatch.setattr("dockerdoctor.fixes.treatment.ping_unix", lambda *_: DaemonPing("ok", True))
+    (tmp_path / "var/lib").mkdir(parents=True)
+    host = Starting(tmp_path, {})
+    sick, well = (report(result("a.error", s, fix=("systemctl restart docker",))) for s in (FAIL, PASS))
+    ended = replace(WEB, state="exited", exit_code=1, status="Exited (1)")
+
+    def look(*_):
+        known = facts(WEB if not host.started or len(host.started) > tries else ended)
+        return Patient(well if host.started else sick, known)
+
+    monkeypatch.setattr("dockerdoctor.fixes.fix._examine", look)
+    (said,) = fix(host, Settings(), Order((), write=True), agreed=lambda _: True)
+    assert (said.outcome, said.reason) == (
+        outcome,
+        "" if outcome is Outcome.APPLIED else "container web, which ran before, does not run now: Exited (1)",
+    )
+    assert said.next == (
+        () if outcome is Outcome.APPLIED else ("# web ran before, and does not run now; see docker logs web",)
+    )

@@ -80,6 +80,9 @@ class World(Host):
     def clock(self):
         return self.now
 
+    def monotonic(self):
+        return self.now
+
     def sleep(self, seconds):
         self.now += seconds
 
