@@ -567,7 +567,7 @@ def undo_command(
     """Take back what a fix has changed: every file, and what was told to services and the kernel."""
     _somebody_to_ask(write=True, yes=yes)
     from dockerdoctor.fixes import undo  # noqa: PLC0415
-    from dockerdoctor.fixes.treatment import Refused, Stranded, by_hand  # noqa: PLC0415
+    from dockerdoctor.fixes.treatment import Refused, Stranded, by_hand, to_take_back  # noqa: PLC0415
     from dockerdoctor.render.treated import history_text  # noqa: PLC0415
 
     _on_linux()
@@ -578,7 +578,7 @@ def undo_command(
             talk(entry.reason)
             raise typer.Exit(ExitStatus.USAGE if entry_id else ExitStatus.WELL)
         typer.echo(history_text([entry]), err=True, nl=False)
-        for line in () if leave else by_hand(entry.steps[: entry.begun]):
+        for line in () if leave else by_hand(to_take_back(entry)):
             show(f"  {line}")
         if not _says_yes("Leave it as it is, for good?" if leave else "Take it back?", yes=yes):
             raise typer.Exit(ExitStatus.FINDINGS)

@@ -1,4 +1,4 @@
-"""Change one member of a daemon.json and not a byte besides: order, indentation and line endings stay the owner's."""
+"""Change one member of a daemon.json, or of a client's config.json, and not a byte besides: order, indentation and line endings stay the owner's."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def with_list(data: bytes, key: str, values: Sequence[str]) -> bytes:
     text, encoding, mark = decode(data)
     changed = jsontext.edited(text, [_edit(text, outer(text), key, values)])
     return mark + changed.encode(encoding, "surrogateescape")
+
+
+def without(data: bytes, key: str) -> bytes:
+    """Take a member out of the outer object, as often as it is there; raises NotAnObject."""
+    text, encoding, mark = decode(data)
+    while mine := [m for m in outer(text).members if m.key == key]:
+        text = jsontext.edited(text, [jsontext.removal(outer(text), mine[0])])
+    return mark + text.encode(encoding, "surrogateescape")
 
 
 def _edit(text: str, root: Node, key: str, values: Sequence[str]) -> Edit:

@@ -125,7 +125,7 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
                 f"# see {FOLDER}/{entry.id}; if all is to stay as it is now:",
                 f"doctor undo {entry.id} --leave",
             )
-        steps = entry.steps[: entry.begun]
+        steps = to_take_back(entry)
         later = [one for one in entries(host) if one.id > entry.id and one.stands and one.meets(steps)]
         if later:
             raise Refused(
@@ -149,6 +149,17 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
         _put_back(steps, host, journal, tell, names, same_boot=entry.boot == boot_id(host))
         with suppress(OSError):  # all is as it was; it stays open in the journal, and undoing it again does no harm
             journal.end(Ended.UNDONE if entry.applied else Ended.ROLLED_BACK)
+
+
+def to_take_back(entry: Entry) -> tuple[Step, ...]:
+    """
+    Give the steps that undoing is about.
+
+    None where a fix has only started something anew: another start would take nothing back, and interrupt what runs.
+    """
+    steps = entry.steps[: entry.begun]
+    changes = any(isinstance(step, Put | Folder) or (isinstance(step, Run) and step.back) for step in steps)
+    return steps if changes or entry.ended is not Ended.APPLIED else ()
 
 
 def leave(entry: Entry, host: Host) -> None:

@@ -542,10 +542,18 @@ def test_undoing_starts_again_what_ran_when_it_began(root):
 
     restart = ("systemctl", "restart", "docker")
     host = Busy(root)
-    steps = (Running(("web",)), Run(restart, again=restart))
+    steps = (*put(root, b"new").steps, Running(("web",)), Run(restart, again=restart))
     carry_out(Treatment("area.check", "it is broken", steps), host, lambda: None)
     undo(to_undo(host), host)
     assert host.effects[-3:-1] == ["systemctl restart docker", "docker start old new"]
+
+
+def test_who_only_started_something_anew_does_not_start_it_again_to_take_that_back(root):
+    host, restart = World(root), ("systemctl", "restart", "docker")
+    carry_out(Treatment("area.check", "it is broken", (Run(restart, again=restart),)), host, lambda: None)
+    host.effects.clear()
+    undo(to_undo(host), host)
+    assert host.effects == ["note undoing", "note undone"]
 
 
 def test_a_test_that_tells_nothing_is_no_answer(root):

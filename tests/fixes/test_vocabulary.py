@@ -44,7 +44,6 @@ SAYS = {
     "iptables -t filter -S FORWARD": RULES,
     "nft --stateless --handle list chain inet fw out": NFT,
     "sysctl -n net.ipv4.ip_forward": "0\n",
-    "docker context show": "desktop\n",
     "prlimit --pid 9 --nofile --output SOFT,HARD --noheadings --raw": "64 4096\n",
     "ip -o link show dev docker0": "3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500\n",
     "ip -o link show dev br-1": "4: br-1: <BROADCAST,MULTICAST> mtu 1500\n",
@@ -228,7 +227,6 @@ def test_later_commands_see_earlier_ones(host):
                 ),
             ),
         ),
-        ("docker context use default", Run(("docker", "context", "use", "default"), (Back(("docker", "context", "use", "desktop"), lasting=True),))),
         ("docker network create app", Run(("docker", "network", "create", "app"), (Back(("docker", "network", "rm", "app"), lenient=True, lasting=True),))),
         ("docker network connect --alias redis new web", Run(("docker", "network", "connect", "--alias", "redis", "new", "web"), (Back(("docker", "network", "disconnect", "new", "web"), lenient=True, lasting=True),))),
         ("docker start busy", Run(("docker", "start", "busy"))),
@@ -418,3 +416,27 @@ def test_a_rule_of_nft_is_put_back_behind_one_that_is_there(host):
     assert one.back[0].argv[1] == two.back[0].argv[1] == "insert"
     with pytest.raises(NotOurs, match="behind it"):
         understand([f"nft delete rule inet fw out handle {n}" for n in (7, 4)], host)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"auths": {},\r\n  "currentContext": "gone"}', '{"auths": {}}'),
+        ('{\n\t"currentContext": "gone",\n\t"auths": {}\n}\n', '{\n\t"auths": {}\n}\n'),
+        ('{"currentContext": "a", "currentContext": "b"}', "{}"),
+    ],
+)
+def test_the_default_context_is_chosen_by_one_line_of_the_clients_file(host, before, after):
+    file = host.path("/root/.docker/config.json")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(before.encode())
+    own = Fake(host.root, {"HOME": "/root"})
+    (step,) = understand(["docker --context default context use default"], own).steps
+    assert (step.path, step.before.data, step.after.data) == (
+        "/root/.docker/config.json",
+        before.encode(),
+        after.encode(),
+    )
+    file.write_text("no")
+    with pytest.raises(NotOurs, match="line 1 column 1"):
+        understand(["docker context use default"], own)

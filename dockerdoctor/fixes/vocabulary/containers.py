@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from dockerdoctor.fixes.daemon_json import NotAnObject, without
 from dockerdoctor.fixes.shell import NotOurs, Simple
-from dockerdoctor.fixes.steps import Back, Run, Step
+from dockerdoctor.fixes.steps import Back, Put, Run, Step
 from dockerdoctor.fixes.vocabulary.desk import Desk
 
 
@@ -44,9 +46,8 @@ def docker(one: Simple, desk: Desk) -> Iterator[Step]:
     elif words[0] == "update":
         back = ("docker", "update", *_limits(words[1:-1], last, desk), last)
         yield Run(one.words, (Back(back, lasting=True),))
-    elif words[-3:-1] == ("context", "use"):
-        there = desk.run("docker", "context", "show").strip()
-        yield Run(one.words, (Back(("docker", "context", "use", there), lasting=True),))
+    elif words[-3:] == ("context", "use", "default"):
+        yield _default_context(desk)
     else:
         raise NotOurs(f"docker {words[0]} is not among what the doctor can take back")
 
@@ -103,6 +104,16 @@ def _pruned(one: Simple, desk: Desk) -> Run:
     if freed == "0B":
         raise NotOurs(f"{' '.join(one.words[:3])} would free nothing")
     return Run(one.words, forever=what)
+def _default_context(desk: Desk) -> Put:
+    """Docker's client would write its whole file anew, in a form of its own: only the line is taken out that names another."""
+    name = f"{desk.host.env.get('DOCKER_CONFIG') or f'{desk.host.home}/.docker'}/config.json"
+    path = desk.path(name)
+    if not (found := desk.state(path)):
+        raise NotOurs(f"{name} is not there")
+    try:
+        return desk.put(path, replace(found, data=without(found.data, "currentContext"), mtime_ns=0))
+    except NotAnObject as no:
+        raise NotOurs(f"{name}: {no}") from no
 
 
 def _state(container: str) -> tuple[str, ...]:
