@@ -1,5 +1,6 @@
 """`doctor fix` and `doctor undo` on real engines: faults are repaired and taken back, and no kill leaves half of anything."""
 
+import base64
 import json
 from fnmatch import fnmatchcase
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.lab.fault import FIXED, Fault, NotProven, at, do, engines, fails, noted
 from tests.lab.faults import FAULTS
-from tests.lab.machine import Machine
+from tests.lab.machine import Machine, wait_for
 from tests.lab.matrix import require
 from tests.lab.repairs import KILLED, KINDS, by_hand
 
@@ -191,28 +192,128 @@ def test_shows_what_it_would_do_and_touches_nothing(sick):
     assert "nothing" in sick.run("doctor history").stdout
 
 
+# What stands in the way, how it ends, and what the reason says.
+OBSTACLES = {
+    "a journal that cannot be written": (
+        "mkdir -p /var/lib/dockerdoctor && mount -t tmpfs -o size=4k,nr_inodes=1 none /var/lib/dockerdoctor",
+        "refused",
+        "journal",
+    ),
+    "a journal's disk that is full": (
+        "mkdir -p /var/lib/dockerdoctor && mount -t tmpfs -o size=64k none /var/lib/dockerdoctor;"
+        "head -c 1M /dev/zero > /var/lib/dockerdoctor/filler || true",
+        "refused",
+        "No space left",
+    ),
+    "read-only": (
+        "mount --bind /etc/docker /etc/docker && mount -o remount,bind,ro /etc/docker",
+        "rolled-back",
+        "Read-only file system",
+    ),
+    "a disk that is full": (
+        "cp -a /etc/docker /srv/was; mount -t tmpfs -o size=64k none /etc/docker; cp -a /srv/was/. /etc/docker;"
+        "head -c 1M /dev/zero > /etc/docker/filler || true",
+        "rolled-back",
+        "No space left",
+    ),
+    "immutable": ("chattr +i /etc/docker/daemon.json", "rolled-back", "lsattr"),
+    "an immutable folder": ("chattr +i /etc/docker", "rolled-back", "lsattr"),
+    "a file that is mounted": (
+        "cp -a /etc/docker/daemon.json /srv/mine; mount --bind /srv/mine /etc/docker/daemon.json",
+        "rolled-back",
+        "mounted on it",
+    ),
+    # It starts with no other file than this one.
+    "a restart that fails": (
+        "sum=$(sha256sum < /etc/docker/daemon.json); mkdir -p /etc/systemd/system/docker.service.d;"
+        'printf \'[Service]\\nExecStartPost=/bin/sh -c "test \\\\"$(sha256sum < /etc/docker/daemon.json)\\\\" = \\\\"%s\\\\""\\n\' "$sum"'
+        " > /etc/systemd/system/docker.service.d/picky.conf; systemctl daemon-reload",
+        "rolled-back",
+        "failed with status",
+    ),
+    # It starts, and there is more that is wrong: the engine is well, and does not answer on its socket.
+    "an engine that does not answer": (
+        "mkdir -p /etc/systemd/system/docker.service.d; printf '[Service]\\nExecStartPost=/bin/sh -c \"kill -STOP $MAINPID\"\\n'"
+        " > /etc/systemd/system/docker.service.d/stopped.conf; systemctl daemon-reload",
+        "stranded",
+        "does not answer",
+    ),
+}
+OFTEN = {"a journal that cannot be written", "read-only", "a restart that fails"}
+LOOK = "sha256sum /etc/docker/daemon.json; stat -c '%a %u %g %Y' /etc/docker/daemon.json; ls -A /etc/docker"
+
+
 @pytest.mark.parametrize(
-    ("obstacle", "outcome"),
-    [
-        # A journal that cannot be written.
-        ("mkdir -p /var/lib/dockerdoctor && mount -t tmpfs -o size=4k,nr_inodes=1 none /var/lib/dockerdoctor", "refused"),
-        ("mount --bind /etc/docker /etc/docker && mount -o remount,bind,ro /etc/docker", "rolled-back"),
-        # It starts with no other file than this one.
-        (
-            "sum=$(sha256sum < /etc/docker/daemon.json); mkdir -p /etc/systemd/system/docker.service.d;"
-            "printf '[Service]\\nExecStartPost=/bin/sh -c \"test \\\\\"$(sha256sum < /etc/docker/daemon.json)\\\\\" = \\\\\"%s\\\\\"\"\\n' \"$sum\""
-            " > /etc/systemd/system/docker.service.d/picky.conf; systemctl daemon-reload",
-            "rolled-back",
-        ),
-    ],
-)  # fmt: skip
-def test_obstacles_leave_the_file_as_it_was(sick, obstacle, outcome):
+    "name", [pytest.param(name, marks=() if name in OFTEN else pytest.mark.matrix) for name in OBSTACLES]
+)
+def test_obstacles_leave_the_file_as_it_was(sick, name):
+    obstacle, outcome, why = OBSTACLES[name]
     sick.run(obstacle)
-    before = sick.run("sha256sum /etc/docker/daemon.json; ls -la /etc/docker | tail -n +4").stdout
+    before = sick.run(LOOK).stdout
     said = fixed(sick, *WRITE)
-    assert said["outcome"] == outcome, said
-    assert said["exit_status"] == {"refused": 1, "rolled-back": 4}[outcome]
-    assert sick.run("sha256sum /etc/docker/daemon.json; ls -la /etc/docker | tail -n +4").stdout == before
+    assert (said["outcome"], why in said["reason"]) == (outcome, True), said
+    assert said["exit_status"] == {"refused": 1, "rolled-back": 4, "stranded": 5}[outcome]
+    assert sick.run(LOOK).stdout == before
+
+
+# A file as somebody may have written it, and as it must be after a comma too many was taken out.
+ODD_FILES = {
+    "tabs and CRLF": ('{\r\n\t"debug":\ttrue,\r\n\t"dns":\t["{gateway}",]\r\n}\r\n', ('",]', '"]')),
+    "no newline at the end": ('{"debug":true,"dns":["{gateway}",]}', ('",]', '"]')),
+    "lines after it": ('{"debug":true,"dns":["{gateway}",]}\n\n\n', ('",]', '"]')),
+    "keys in another order": ('{\n "log-level": "info"\n,"debug" : true\n ,"dns":["{gateway}"],}\n', ('"],}', '"]}')),
+    "60 kB": ("{\n" + f'{" " * 79}\n' * 750 + '"dns":["{gateway}",]}\n', ('",]', '"]')),
+    "letters": ('{"labels": ["é=ü", "a=\\u00fc"], "dns":["{gateway}",]}\n', ('",]', '"]')),
+}  # fmt: skip
+# And as it may lie there.
+LIES = r"""
+    mkdir -p /srv/conf && mv /etc/docker/daemon.json /srv/conf/docker.json && ln -s ../../srv/conf/docker.json /etc/docker/daemon.json
+    chown 1000:4 /srv/conf/docker.json && chmod 0600 /srv/conf/docker.json
+    python3 -c 'import os; os.setxattr("/srv/conf/docker.json", "trusted.lab", b"kept")'
+"""
+DIFFERS = r"""
+    readlink /etc/docker/daemon.json; stat -c '%a %u %g' /srv/conf/docker.json
+    python3 -c 'import os; print(os.listxattr("/srv/conf/docker.json"))'
+"""
+BYTES = "sha256sum /srv/conf/docker.json; stat -c %y /srv/conf/docker.json"
+
+
+@pytest.mark.matrix
+def test_odd_files_are_changed_where_they_are_wrong_and_nowhere_else(sick):
+    sick.run(LIES)
+    about = sick.run(DIFFERS).stdout
+    assert "600 1000 4" in about
+    for name, (text, (wrong, right)) in ODD_FILES.items():
+        sick.run("cat > /srv/conf/docker.json", stdin=sick.fill(text))
+        before = sick.run(BYTES).stdout
+        said = fixed(sick, *WRITE)
+        assert said["outcome"] == "applied", (name, said)
+        read = sick.run("base64 /srv/conf/docker.json").stdout
+        assert base64.b64decode(read).decode() == sick.fill(text).replace(wrong, right), name
+        assert sick.run(DIFFERS).stdout == about, name
+        sick.run("doctor undo --yes", timeout=200)
+        assert sick.run(BYTES).stdout + sick.run(DIFFERS).stdout == before + about, name
+
+
+@pytest.mark.matrix
+def test_a_restart_that_takes_a_minute_keeps_other_doctors_waiting_and_is_proven(sick):
+    sick.run("""
+        mkdir -p /etc/systemd/system/docker.service.d
+        printf '[Service]\nExecStartPre=/bin/sleep 60\n' > /etc/systemd/system/docker.service.d/slow.conf
+        systemctl daemon-reload
+        doctor fix --write --yes --format json > /srv/first 2> /srv/said < /dev/null &""")
+    wait_for(lambda: "restart docker" in sick.run("cat /srv/said").stdout, "the restart", 60)
+    before = state(sick, rules=False)
+    said = fixed(sick, *WRITE) if "syntax" in sick.doctor("fix", CHECK).stdout else None
+    assert said is None or (said["outcome"], "another doctor" in said["reason"]) == ("refused", True), said
+    done = sick.doctor("undo", "--yes")
+    assert (done.returncode, "another doctor" in done.stderr) == (1, True), done
+    assert "at work now" in sick.run("doctor history").stdout
+    found = json.loads(sick.doctor("check", "--only", "changes.*", "--format", "json").stdout)["results"][0]
+    assert (found["status"], "in the middle of" in found["summary"]) == ("skip", True)
+    assert state(sick, rules=False) == before
+    wait_for(lambda: sick.run("cat /srv/first").stdout, "the end of the first", 150)
+    assert [one["outcome"] for one in json.loads(sick.read("/srv/first"))["fixes"]] == ["applied"]
 
 
 def test_what_somebody_changed_since_is_not_undone(sick):
