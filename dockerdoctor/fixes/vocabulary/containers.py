@@ -104,6 +104,8 @@ def _pruned(one: Simple, desk: Desk) -> Run:
     if freed == "0B":
         raise NotOurs(f"{' '.join(one.words[:3])} would free nothing")
     return Run(one.words, forever=what)
+
+
 def _default_context(desk: Desk) -> Put:
     """Docker's client would write its whole file anew, in a form of its own: only the line is taken out that names another."""
     name = f"{desk.host.env.get('DOCKER_CONFIG') or f'{desk.host.home}/.docker'}/config.json"
