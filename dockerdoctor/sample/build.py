@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import tarfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from dockerdoctor.diagnose import examine_host
-from dockerdoctor.examine import failed, passed
+from dockerdoctor.examine import failed, passed, skipped
 from dockerdoctor.facts.builds import Builder as BuildxBuilder
 from dockerdoctor.facts.endpoint import ClientConfig, DaemonPing
 from dockerdoctor.facts.engine import Installed
@@ -23,6 +25,7 @@ from dockerdoctor.sample.builder import Client, choose
 from dockerdoctor.sample.buildkit import BuildKitLog, BuildKitOrder, plain_tar
 from dockerdoctor.sample.hostpython import NoPython
 from dockerdoctor.sample.judge import BuildLog, build_failed, hopeless, meaning
+from dockerdoctor.sample.judge import packages as judged_packages
 from dockerdoctor.sample.model import BaseWish, stage
 from dockerdoctor.sample.recipe import CONTEXT, Packages, Recipe, installs
 from dockerdoctor.sample.scene import IMAGE_LABEL, Scene
@@ -59,15 +62,33 @@ def another_way(scene: Scene) -> str:
     return ""
 
 
-@stage(
-    "build", title="The image can be built", doing="Building the image", needs=("base-image",), otherwise=another_way
-)
-def build(scene: Scene) -> Finding:
-    """Build with what this host's network demands."""
+@stage("context", title="What the image is made from is there", doing="Packing the build context", needs=("endpoint",))
+def context(scene: Scene) -> Finding:
+    """Read the sample's files, find out what this host's network demands besides, and what will build."""
     scene.given = surroundings(scene.host, scene.facts.of(ClientConfig), public_authorities(), scene.wishes.asked)
     choose_builder(scene)
     for note in scene.given.notes:
         scene.progress.say(f"given to the build: {note}")
+    with source.folder() as folder, source.archive(folder, {}) as packed, tarfile.open(fileobj=packed) as tar:
+        files = [member for member in tar.getmembers() if member.isfile()]
+        size = sum(member.size for member in files)
+    return passed(
+        f"{len(files)} files, {size} bytes", Evidence("build context", ", ".join(file.name for file in files))
+    )
+
+
+@stage(
+    "build",
+    title="The image can be built",
+    doing="Building the image",
+    needs=("base-image", "context"),
+    otherwise=another_way,
+)
+def build(scene: Scene) -> Finding:
+    """Build with what this host's network demands."""
+    with contextlib.suppress(scene.missing):
+        there = scene.api().inspect_image(source.IMAGE)
+        scene.name_taken = IMAGE_LABEL not in (there["Config"].get("Labels") or {})
     if scene.builder.problem:
         return failed(
             f"no build by BuildKit: {scene.builder.problem}",
@@ -88,6 +109,7 @@ def build(scene: Scene) -> Finding:
     if scene.given.bundle and scene.packages is Packages.INDEX:
         looking.start()
     finding = attempt(scene)
+    scene.parts += scene.build.parts
     if looking.ident:
         looking.join(LOOK_PATIENCE)
     elif "certificate" in finding.cause:
@@ -104,8 +126,6 @@ def attempt(scene: Scene) -> Finding:
     if not kit:
         files |= {f"{CONTEXT}/{name}": text for name, text in hidden.items()}
     scene.build = BuildKitLog() if kit else BuildLog()
-    with contextlib.suppress(scene.missing):
-        scene.previous = scene.api().inspect_image(scene.image_name)["Id"]
     arguments = {name: value for name, value in scene.given.arguments.items() if hidden or name != "PIP_CONFIG_FILE"}
     with source.folder() as folder, secret_files(scene, hidden if kit else {}) as secrets:
         files["Dockerfile"] = recipe.dockerfile((folder / "Dockerfile").read_text(encoding="utf-8"))
@@ -151,7 +171,7 @@ def follow(scene: Scene, stream: Stream) -> Finding:
     asked = threading.Thread(target=_examine_meanwhile, args=(scene, stream), daemon=True)
     try:
         for event in stream.events(scene.wishes.timeout):
-            for line in scene.build.hear(event):
+            for line in scene.build.hear(event, time.monotonic()):
                 scene.progress.say(line)
             if scene.build.retrying and not asked.ident:
                 scene.progress.say("examining this host meanwhile ...")
@@ -184,7 +204,7 @@ def _examine_meanwhile(scene: Scene, stream: Stream) -> None:
 def end_build(scene: Scene, stream: Stream) -> None:
     """Hang up, and hear what the engine still said."""
     for event in stream.hang_up():
-        scene.build.hear(event)
+        scene.build.hear(event, time.monotonic())
 
 
 def discard_layers(scene: Scene) -> None:
@@ -252,3 +272,22 @@ def with_signer(finding: Finding, signer: Signer | None) -> Finding:
             "doctor run-sample --ca-bundle FILE.pem",
         ),
     )
+
+
+@stage("packages", title="The application's packages are installed", doing="Reading the build", needs=("build",))
+def packages(scene: Scene) -> Finding:
+    """See what pip installed."""
+    if scene.packages is Packages.NONE:
+        return skipped("a page of the standard library stands in for the application")
+    return judged_packages(scene.build.parts)
+
+
+@stage("image", title="The image has its name and is listed", doing="Looking for the image", needs=("build",))
+def image(scene: Scene) -> Finding:
+    """Find it in the list of images, under the name that the tutorial gives it, unless that is somebody else's."""
+    api, name = scene.api(), scene.image_name
+    listed = next((one for one in api.images(name.partition(":")[0]) if name in (one.get("RepoTags") or ())), None)
+    if not listed:
+        return failed(f"docker images does not list {name}", cause="The engine took the name, and does not know it.")
+    note = f": {source.IMAGE} is an image of yours, and is left alone" if scene.name_taken else ""
+    return passed(f"{name}, {listed['Size'] / 1e6:.0f} MB{note}", Evidence(f"docker images {name}", listed["Id"]))

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from dockerdoctor.facts.endpoint import Settings, mask_text
+from dockerdoctor.model import Status
 from dockerdoctor.sample.judge import ESCAPES, BuildLog
+from dockerdoctor.sample.model import Part
 
 # "#8 [4/5] RUN pip install -r requirements.txt"; "#1 [internal] load build definition" is no step of the Dockerfile's.
 STEP = re.compile(r"#(\d+) \[(?:\S+ )?(\d+)/(\d+)\] (.*)")
 # "#8 1.234 Collecting Flask", "#8 DONE 2.1s", "#8 CACHED"
 SAID = re.compile(r"#(\d+) (?:(\d+\.\d+) )?(.*)")
+DONE = re.compile(r"DONE (\d+\.\d+)s")
 CODE = re.compile(r"exit code: (\d+)")
 # How its last line begins, with buildx and without.
 LAST = ("ERROR: ", "error: ", "failed to solve")
@@ -27,10 +30,27 @@ class BuildKitLog(BuildLog):
 
     names: dict[str, str] = field(default_factory=dict)  # of the Dockerfile's steps, by their numbers
     said: dict[str, list[str]] = field(default_factory=dict)
+    took: dict[str, float] = field(default_factory=dict)
+    from_cache: set[str] = field(default_factory=set)
     broken: str = ""  # the number of the step that failed
 
-    def hear(self, event: Mapping[str, object]) -> tuple[str, ...]:
+    @property
+    def parts(self) -> list[Part]:
+        """Every step that was begun."""
+        return [
+            Part(
+                name,
+                Status.FAIL if number == self.broken else Status.PASS,
+                "from the cache" if number in self.from_cache else "",
+                self.took.get(number, 0.0),
+                tuple(self.said.get(number, ())),
+            )
+            for number, name in self.names.items()
+        ]
+
+    def hear(self, event: Mapping[str, object], clock: float = 0.0) -> tuple[str, ...]:
         """Note a line."""
+        self.clock = clock
         line = mask_text(ESCAPES.sub("", str(event.get("line", ""))).rsplit("\r", 1)[-1].rstrip())
         if not line:
             return ()
@@ -56,8 +76,11 @@ class BuildKitLog(BuildLog):
             self.retrying = self.retrying or "Retrying (Retry(" in text
             self.said.setdefault(number, []).append(text)
             self._turn_to(number)
+        elif done := DONE.fullmatch(text):
+            self.took[number] = float(done[1])
         elif text == "CACHED":
             self.cached += 1
+            self.from_cache.add(number)
         elif text.startswith("ERROR"):
             self.broken = number
             self._turn_to(number)

@@ -1,21 +1,48 @@
-"""The last stage, whatever came before it: what was started is stopped and removed."""
+"""The last stage, whatever came before it: what was started is stopped and removed; and what other runs left."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from dockerdoctor.examine import failed, passed, skipped
 from dockerdoctor.facts.endpoint import DaemonPing
+from dockerdoctor.host import Host
 from dockerdoctor.model import Finding
 from dockerdoctor.sample.base import remove_bases
 from dockerdoctor.sample.build import discard_layers, end_build
 from dockerdoctor.sample.model import stage
-from dockerdoctor.sample.scene import IMAGE_LABEL, LABEL, Scene
+from dockerdoctor.sample.scene import IMAGE_LABEL, LABEL, STAYS, Scene
 
 STOP_PATIENCE = 3
 # A person waits for this at Ctrl-C; a frozen engine must not keep them.
 CLEANUP_PATIENCE = 10.0
+
+
+def alive(host: Host, labels: Mapping[str, Any] | None) -> bool:
+    """Whether the run that made something is still at work."""
+    pid = str((labels or {}).get(f"{LABEL}.pid", ""))
+    return pid.isdigit() and "run-sample" in host.cmdline(int(pid))
+
+
+def left_over(scene: Scene, api: Any) -> list[str]:
+    """Remove what runs left that were killed, and give the names of it; what stays on purpose stays while it runs."""
+    gone = []
+    for one in api.containers(all=True, filters={"label": LABEL}):
+        staying = STAYS in one["Labels"] and one["State"] == "running"
+        if staying or alive(scene.host, one["Labels"]):
+            continue
+        with contextlib.suppress(scene.missing):
+            api.remove_container(one["Id"], v=True, force=True)
+        gone.append(str(one["Names"][0]).lstrip("/"))
+    for network in api.networks(filters={"label": LABEL}):
+        if not alive(scene.host, network.get("Labels")):
+            # Refused where what stays on purpose is on it.
+            with contextlib.suppress(*scene.refusals):
+                api.remove_network(network["Id"])
+                gone.append(f"network {network['Name']}")
+    return gone
 
 
 @stage("cleanup", title="What was started is gone again", doing="Removing what was started")
@@ -36,16 +63,19 @@ def _cleanup(scene: Scene) -> Finding:
     """Stop and remove what this run started; the image stays unless it is not wanted."""
     for stream in scene.streams:
         end_build(scene, stream)
+    # What another thread is making now is waited for, and removed with the rest.
+    locked = scene.making.acquire(timeout=CLEANUP_PATIENCE)
+    scene.over = True
+    if locked:
+        scene.making.release()
     if not (ping := scene.facts.of(DaemonPing)) or not ping.answered:
         return skipped("nothing was started")
+    if scene.stays:
+        return skipped(f"left running; `doctor run-sample --stop` ends it: {scene.container[:12]}")
     api = scene.api(CLEANUP_PATIENCE)
-    gone: list[str] = []
-    for one in api.containers(all=True, filters={"label": f"{LABEL}={scene.id}"}):
-        with contextlib.suppress(*scene.refusals):
-            api.stop(one["Id"], timeout=STOP_PATIENCE)
-        with contextlib.suppress(scene.missing):
-            api.remove_container(one["Id"], force=True)
-        gone.append(f"container {one['Id'][:12]}")
+    gone = remove_run(scene, api, scene.id)
+    if scene.stand_in:
+        scene.stand_in.close()
     gone += [f"image {tag}" for tag in remove_bases(scene, api)]
     if kept_by := _remove_images(scene, api):
         return kept_by
@@ -58,20 +88,35 @@ def _cleanup(scene: Scene) -> Finding:
     return passed(f"removed {', '.join(gone) or 'nothing: nothing was started'}{kept}")
 
 
+def remove_run(scene: Scene, api: Any, run: str) -> list[str]:
+    """Stop and remove containers and network of a run, and give the names of them."""
+    gone: list[str] = []
+    for one in api.containers(all=True, filters={"label": f"{LABEL}={run}"}):
+        if one["State"] == "running":
+            with contextlib.suppress(*scene.refusals):
+                api.stop(one["Id"], timeout=STOP_PATIENCE)
+        with contextlib.suppress(scene.missing):
+            api.remove_container(one["Id"], v=True, force=True)
+        gone.append(f"container {one['Id'][:12]}")
+    for network in api.networks(filters={"label": f"{LABEL}={run}"}):
+        with contextlib.suppress(scene.missing):
+            api.remove_network(network["Id"])
+        gone.append(f"network {network['Name']}")
+    return gone
+
+
 def _remove_images(scene: Scene, api: Any) -> Finding | None:
-    """Remove the image if it is not wanted, what it replaced if that was ours, and what a failed build leaves."""
+    """Remove the image if it is not wanted, those of ours that lost their name, and what a failed build leaves."""
     if scene.image and scene.wishes.remove_image and not scene.own_base:
         try:
             api.remove_image(scene.image_name)
         except scene.refusals as no:
             cause = "Somebody else's container uses the image."
             return failed(f"{scene.image_name} was not removed: {scene.said(no)}", cause=cause, because=())
-    if scene.image and scene.previous not in {"", scene.image}:
-        # Ours of an earlier run, untagged by this one's; refused where it is in use or has another tag.
+    for one in api.images(filters={"dangling": True, "label": IMAGE_LABEL}):
+        # Refused where a container needs it.
         with contextlib.suppress(*scene.refusals):
-            image = api.inspect_image(scene.previous)
-            if IMAGE_LABEL in (image["Config"].get("Labels") or {}) and not image.get("RepoTags"):
-                api.remove_image(scene.previous)
+            api.remove_image(one["Id"])
     if not scene.image:
         discard_layers(scene)
     return None

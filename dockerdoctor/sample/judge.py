@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from dockerdoctor.examine import failed, passed
+from dockerdoctor.examine import failed, passed, skipped
 from dockerdoctor.facts.endpoint import mask_text
+from dockerdoctor.facts.listeners import Listener
 from dockerdoctor.model import Evidence, Finding, Report, Status
+from dockerdoctor.sample.model import Part
 
 NO_REDIS = "<i>cannot connect to Redis, counter disabled</i>"
 GREETING = "<h3>Hello World!</h3>"
@@ -55,10 +58,6 @@ def meaning(texts: Iterable[str], otherwise: str) -> str:
     return next((words for pattern, words in MEANINGS.items() if re.search(pattern, text)), otherwise)
 
 
-# As Flask's own server says it.
-LOOPBACK_ONLY = re.compile(r"Running on http://(?:127\.|localhost|\[::1\])")
-
-
 @dataclass
 class BuildLog:
     """What a build said so far, one event of the engine's stream after the other."""
@@ -72,9 +71,13 @@ class BuildLog:
     error: str = ""
     retrying: bool = False  # pip could not reach what it wants, and tries again: for a minute or more
     rest: str = ""  # of a line that is not whole yet
+    began: float = 0.0  # the current step, by some clock
+    clock: float = 0.0  # now, by the same
+    ended: list[Part] = field(default_factory=list)  # steps before the current one
 
-    def hear(self, event: Mapping[str, object]) -> tuple[str, ...]:
+    def hear(self, event: Mapping[str, object], clock: float = 0.0) -> tuple[str, ...]:
         """Note an event; returns the whole lines that it brought."""
+        self.clock = clock
         if "error" in event:
             self.error = mask_text(str(event["error"]))
         aux = event.get("aux")
@@ -88,7 +91,8 @@ class BuildLog:
 
     def _note(self, line: str) -> None:
         if line.startswith("Step "):
-            self.step, self.lines, self.steps = line, [], self.steps + 1
+            self.ended += self._current(Status.PASS)
+            self.step, self.lines, self.steps, self.began = line, [], self.steps + 1, self.clock
         elif built := re.fullmatch(r"Successfully built ([0-9a-f]+)", line):
             self.image = self.image or built.group(1)
         elif made := re.fullmatch(r" ---> ([0-9a-f]{12,64})", line):
@@ -99,6 +103,18 @@ class BuildLog:
             self.cached += line == CACHED
             self.retrying = self.retrying or "Retrying (Retry(" in line
             self.lines.append(line)
+
+    def _current(self, status: Status) -> list[Part]:
+        if not self.step:
+            return []
+        cached = CACHED in self.lines
+        said = tuple(line for line in self.lines if not line.startswith(ENGINES_OWN))
+        return [Part(self.step, status, "from the cache" if cached else "", self.clock - self.began, said)]
+
+    @property
+    def parts(self) -> list[Part]:
+        """Every step that was begun, the last as the build ended."""
+        return [*self.ended, *self._current(Status.PASS if self.image else Status.FAIL)]
 
 
 @dataclass
@@ -123,9 +139,14 @@ class Layers:
         self.last = f"{layer}: {status}" if layer else status
         return self.last
 
-    def whole(self, layer: str) -> bool:
-        """Whether a layer is here."""
-        return self.state.get(layer) in {"Pull complete", "Already exists"}
+    @property
+    def parts(self) -> list[Part]:
+        """Each layer, and how far it came."""
+        here = {"Pull complete", "Already exists"}
+        return [
+            Part(layer, Status.PASS if self.state[layer] in here else Status.UNKNOWN, self.state[layer], seconds)
+            for layer, seconds in self.seconds.items()
+        ]
 
 
 def telling(lines: Sequence[str], most: int = 5) -> tuple[str, ...]:
@@ -152,6 +173,21 @@ def build_failed(log: BuildLog, *, late: str = "") -> Finding:
     )
 
 
+INSTALLED = "Successfully installed "
+
+
+def packages(parts: Iterable[Part]) -> Finding:
+    """Say what pip installed, going by the steps of a build that succeeded."""
+    step = next((part for part in parts if "pip install" in part.name), None)
+    if not step:
+        return skipped("the Dockerfile installs none")
+    if step.said == "from the cache":
+        return passed("installed by an earlier build, whose step was taken from the cache")
+    line = next((line for line in step.output if line.startswith(INSTALLED)), "")
+    seen = (Evidence(step.name, line),) if line else ()
+    return passed(line.removeprefix(INSTALLED).replace(" ", ", ") or "nothing that was not there", *seen)
+
+
 # Where one of these fails, no container of this host can fetch anything, and pip's next tries will be no better.
 HOPELESS = {"dns.containers-resolve": "containers cannot resolve names", "network.egress": "containers reach nothing"}
 
@@ -160,6 +196,9 @@ def hopeless(report: Report) -> str:
     """Say why waiting for pip is of no use, judging by what was measured of this host; empty where it may be."""
     unwell = {r.check.id for r in report.results if r.finding.status is Status.FAIL}
     return next((why for check, why in HOPELESS.items() if check in unwell), "")
+
+
+STAND_IN = "not counted: a stand-in"
 
 
 def page_parts(page: str, short_id: str, *, redis_expected: str = "") -> tuple[Finding, Finding, Finding]:
@@ -193,6 +232,8 @@ def _visits(rest: str, seen: Evidence, redis_expected: str) -> Finding:
     counted = re.fullmatch(r"<b>Visits:</b> (\d+)", rest)
     if counted:
         return passed(f"{counted.group(1)}, counted in Redis")
+    if STAND_IN in rest:
+        return skipped("a stand-in has no counter")
     if rest != f"<b>Visits:</b> {NO_REDIS}":
         return failed("the page does not end with a count of visits", seen, cause="The sample was changed.")
     if redis_expected:
@@ -225,6 +266,32 @@ def port_taken(port: int, holder: Holder | None, free: int) -> Finding:
     )
 
 
+def port_ours(port: int, container: Mapping[str, Any], free: int) -> Finding:
+    """Say that a sample of an earlier run was left running there on purpose."""
+    name, short = str(container["Names"][0]).lstrip("/"), str(container["Id"])[:12]
+    return failed(
+        f"port {port} is taken by a sample that was left running: {name} ({short})",
+        Evidence("docker ps", f"{short}  {container.get('Image')}  {name}  {container.get('Status')}"),
+        cause="An earlier `doctor run-sample` was told to leave it there.",
+        fix=("doctor run-sample --stop", f"# or beside it: doctor run-sample --port {free}"),
+        because=(),
+    )
+
+
+def port_privileged(port: int, lowest: int, free: int) -> Finding:
+    """Say that an engine without root may not listen on the port."""
+    return failed(
+        f"port {port} is privileged: this engine runs without root, and may listen from {lowest} on",
+        Evidence("/proc/sys/net/ipv4/ip_unprivileged_port_start", str(lowest)),
+        cause="The kernel keeps the low ports for root, and a rootless engine is an ordinary user's process.",
+        fix=(
+            f"doctor run-sample --port {free}",
+            f"# or for good, as root: sysctl net.ipv4.ip_unprivileged_port_start={port}",
+        ),
+        because=(),
+    )
+
+
 def no_network(name: str) -> Finding:
     """Say that there is no such network."""
     return failed(
@@ -235,27 +302,82 @@ def no_network(name: str) -> Finding:
     )
 
 
-def page_missing(url: str, last: str, tries: int, seconds: float, state: str, logs: Sequence[str]) -> Finding:
-    """Say what came instead of a page, and what the application said."""
-    evidence = [Evidence(f"GET {url}", f"{last} ({tries} tries in {seconds:.0f} s)"), Evidence("container", state)]
-    evidence += [Evidence("container's log", line) for line in logs]
+def not_listening(inside: Sequence[Listener], port: int, seconds: float, state: str, logs: Sequence[str]) -> Finding:
+    """Say what is wrong with an application that does not listen where it should."""
+    evidence = [Evidence("/proc/net/tcp in the container", x.where) for x in inside]
+    evidence += [Evidence("container", state), *(Evidence("container's log", line) for line in logs)]
     if not state.startswith("running"):
+        wrong = any("exec format error" in line for line in logs)
+        said = f"The application itself failed: {logs[-1]}" if logs else "The application ended without a word."
         return failed(
             f"the application ended: {state}",
             *evidence,
-            cause=f"The application itself failed: {logs[-1]}" if logs else "The application ended without a word.",
+            cause="The image's programs are for another processor than this engine's." if wrong else said,
         )
-    alone = next((line for line in logs if LOOPBACK_ONLY.search(line)), "")
-    if alone and not any("0.0.0.0" in line for line in logs):  # noqa: S104 - it is read, not bound
+    on_port = [x for x in inside if x.port == port]
+    if on_port:
         return failed(
-            f"no page from {url}: the application listens on the container's loopback only",
+            f"the application listens on the container's loopback only: {on_port[0].where}",
             *evidence,
             cause="A published port leads to the container's address on its network, never to its loopback.",
             fix=("# in sample_app/app.py: app.run(host='0.0.0.0', port=80)",),
+            because=(),
         )
+    if inside:
+        return failed(
+            f"the application listens on {', '.join(x.where for x in inside)}, and not on port {port}",
+            *evidence,
+            cause=f"Port {port} of the container is published, and nothing listens there.",
+            fix=(f"# in sample_app/app.py: app.run(host='0.0.0.0', port={port})",),
+            because=(),
+        )
+    return failed(
+        f"nothing listens in the container after {seconds:.0f} s",
+        *evidence,
+        cause="The application runs, and has not come so far as to listen.",
+    )
+
+
+def page_missing(url: str, last: str, tries: int, seconds: float, state: str, logs: Sequence[str]) -> Finding:
+    """Say what came instead of a page, of an application that listens."""
+    evidence = [Evidence(f"GET {url}", f"{last} ({tries} tries in {seconds:.0f} s)"), Evidence("container", state)]
+    evidence += [Evidence("container's log", line) for line in logs]
+    if not state.startswith("running"):
+        return not_listening((), 0, seconds, state, logs)
     return failed(
         f"no page from {url} within {seconds:.0f} s: {last}",
         *evidence,
-        cause="The container runs, and what is between it and the port of the host does not let the page through, "
-        "or the application does not listen on all of the container's addresses.",
+        cause="The application listens in its container, and what is between it and the port of the host does not let "
+        "the page through.",
+    )
+
+
+def counted(pages: Sequence[str], first: int) -> Finding:
+    """Judge a counter by pages that were fetched one after the other; `first` is 0 where it is not known."""
+    numbers = [int(found.group(1)) for text in pages if (found := re.search(r"<b>Visits:</b> (\d+)$", text))]
+    seen = tuple(Evidence("the page", text[-80:]) for text in pages)
+    start = first or (numbers[0] if numbers else 0)
+    if numbers == list(range(start, start + len(pages))):
+        return passed(f"{', '.join(map(str, numbers))}: counted in Redis", *seen)
+    return failed(
+        f"the counter goes {', '.join(map(str, numbers)) or 'nowhere'}",
+        *seen,
+        cause="Each visit must count one: somebody else counts in this Redis, or it forgets.",
+    )
+
+
+def reached(troubles: Mapping[str, str], needed: Sequence[str]) -> Finding:
+    """Judge what came of asking at several addresses: a trouble for each, empty where the page came."""
+    seen = tuple(Evidence(f"GET at {place}", trouble or "the page") for place, trouble in troubles.items())
+    well = [place for place, trouble in troubles.items() if not trouble]
+    broken = [place for place in needed if troubles[place]]
+    if not broken:
+        without = [f"not at {place}: {trouble}" for place, trouble in troubles.items() if trouble]
+        return passed("; ".join([", ".join(well), *without]), *seen)
+    return failed(
+        f"no page at {', '.join(f'{place}: {troubles[place]}' for place in broken)}",
+        *seen,
+        cause="The engine publishes the port there, and something on the way to the container does not let it through."
+        if well
+        else "The engine publishes the port, and on none of its addresses does anything come through.",
     )

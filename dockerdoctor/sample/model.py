@@ -29,6 +29,7 @@ class Stage:
     needs: tuple[str, ...]  # ids of stages
     work: Callable[[Any], Finding]  # of the scene
     otherwise: Callable[[Any], str] | None = None  # of the scene, too
+    aside: bool = False  # nothing after it waits for it
 
 
 def stage(
@@ -38,11 +39,12 @@ def stage(
     doing: str,
     needs: Iterable[str] = (),
     otherwise: Callable[[Any], str] | None = None,
+    aside: bool = False,
 ) -> Callable[[Callable[[Any], Finding]], Stage]:
     """Declare a stage: `def page(scene: Scene) -> Finding`; the title is what should be true."""
 
     def wrap(work: Callable[[Any], Finding]) -> Stage:
-        return Stage(stage_id, title, doing, tuple(needs), work, otherwise)
+        return Stage(stage_id, title, doing, tuple(needs), work, otherwise, aside)
 
     return wrap
 
@@ -75,7 +77,7 @@ class HostBase:
 class Wishes:
     """What the caller asked for."""
 
-    port: int = 4000
+    port: int = 4000  # 0: any that is free
     network: str = ""  # empty: the default bridge
     timeout: float = 600.0  # seconds that any one stage may take
     remove_image: bool = False
@@ -83,6 +85,9 @@ class Wishes:
     base_image: str = ""  # in the place of the Dockerfile's
     builder: BuilderWish = BuilderWish.AUTO
     asked: Asked = field(default_factory=Asked)
+    redis: bool = False  # start one, and have the visits counted
+    stay: bool = False  # once all is well, leave it running
+    keep: bool = False  # leave what was started, however it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ class SampleReport:
     url: str
     verdicts: tuple[Verdict, ...]  # one for each stage, in order
     page: str = ""
+    container: str = ""  # its id
+    stays: bool = False  # the container was not removed
     notes: tuple[str, ...] = ()  # what the build was given of this host
     diagnosis: Report | None = None  # of the host; None where every stage passed, or the stage itself told the cause
 
@@ -132,6 +139,11 @@ class SampleReport:
     def failure(self) -> Verdict | None:
         """The first stage that failed."""
         return next((v for v in self.verdicts if v.failed), None)
+
+    @property
+    def sound(self) -> tuple[Verdict, ...]:
+        """What was examined, and is well."""
+        return tuple(v for v in self.verdicts if v.finding.status is Status.PASS)
 
     @property
     def root_causes(self) -> tuple[Result, ...]:

@@ -12,53 +12,60 @@ from typing import Any
 from dockerdoctor.checks.ports import by, freeing
 from dockerdoctor.examine import passed
 from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.engine import EngineInfo
 from dockerdoctor.facts.listeners import holders, tcp_of
 from dockerdoctor.facts.probes import PROBES
 from dockerdoctor.host import Host
 from dockerdoctor.measure import measure, required_probes
 from dockerdoctor.model import Evidence, Finding
-from dockerdoctor.sample.judge import Holder, port_taken
+from dockerdoctor.sample.cleanup import left_over
+from dockerdoctor.sample.judge import Holder, port_ours, port_privileged, port_taken
 from dockerdoctor.sample.model import stage
-from dockerdoctor.sample.scene import LABEL, Scene
+from dockerdoctor.sample.scene import STAYS, Scene
+
+# The tutorial's, and where the search for a free one begins.
+FIRST = 4000
 
 
 def _next(scene: Scene) -> str:
     """Go on with another port, as the person will."""
-    scene.port = next_free(scene.wishes.port)
+    scene.port = next_free(max(scene.port, FIRST))
     return f"port {scene.port}"
 
 
 @stage("port", title="The port of this host is free", doing="Looking at the port", needs=("endpoint",), otherwise=_next)
 def port(scene: Scene) -> Finding:
     """Remove what earlier runs left behind, then see whether the port can be had."""
-    api = scene.api()
-    removed = [c for c in api.containers(all=True, filters={"label": LABEL}) if not alive(scene.host, c)]
-    for left in removed:
-        with contextlib.suppress(scene.missing):
-            api.remove_container(left["Id"], force=True)
-    if finding := taken(scene):
+    removed = left_over(scene, scene.api())
+    gone = f"; removed {', '.join(removed)}, left from an earlier run" if removed else ""
+    scene.port = scene.wishes.port or next_free(FIRST - 1)
+    if finding := privileged(scene) or taken(scene):
         return finding
-    scene.port = scene.wishes.port
-    names = ", ".join(str(c["Names"][0]).lstrip("/") for c in removed)
-    return passed(f"{scene.port}" + (f"; removed {names}, left from an earlier run" if names else ""))
+    return passed(f"{scene.port}{gone}")
 
 
-def alive(host: Host, left: Mapping[str, Any]) -> bool:
-    """Whether the run that started a container is still at work."""
-    pid = (left.get("Labels") or {}).get(f"{LABEL}.pid", "")
-    return pid.isdigit() and "run-sample" in host.cmdline(int(pid))
+def privileged(scene: Scene) -> Finding | None:
+    """Say that an engine without root may not have the port, if so."""
+    info = scene.facts.of(EngineInfo)
+    lowest = scene.host.sysctl("net.ipv4.ip_unprivileged_port_start")
+    if not (scene.local and info and info.rootless and lowest.isdigit() and scene.port < int(lowest)):
+        return None
+    free = next_free(max(int(lowest), FIRST) - 1)
+    return port_privileged(scene.port, int(lowest), free)
 
 
 def taken(scene: Scene) -> Finding | None:
     """Say who has the port, if anybody has."""
-    wanted = scene.port or scene.wishes.port
-    holder = container_holder(wanted, scene.api().containers())
-    if not holder and (not scene.local or is_free(wanted)):
+    running = scene.api().containers()
+    if (found := publishing(scene.port, running)) and STAYS in (found.get("Labels") or {}):
+        return port_ours(scene.port, found, next_free(scene.port))
+    holder = container_holder(scene.port, running)
+    if not holder and (not scene.local or is_free(scene.port)):
         return None
     if not holder:
         known, _ = measure(required_probes(PROBES, (Containers,)), scene.host, scene.facts)
-        holder = process_holder(scene.host, wanted, known.of(Containers) or Containers(()))
-    return port_taken(wanted, holder, next_free(wanted))
+        holder = process_holder(scene.host, scene.port, known.of(Containers) or Containers(()))
+    return port_taken(scene.port, holder, next_free(scene.port))
 
 
 def is_free(port: int) -> bool:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dockerdoctor.render.words import tame
-from dockerdoctor.sample.model import Stage
+from dockerdoctor.sample.model import Stage, Verdict
 
 
 class Progress:
@@ -26,6 +26,9 @@ class Progress:
     def begin(self, stage: Stage) -> None:
         """Say what is being done."""
         self._line(f"{stage.doing} ...")
+
+    def end(self, verdict: Verdict) -> None:
+        """Know what a stage came to; the report will say it."""
 
     def say(self, line: str) -> None:
         """Show a line of the engine's own output."""

@@ -7,12 +7,12 @@ import time
 
 from dockerdoctor.examine import failed, passed
 from dockerdoctor.facts.endpoint import mask_text
-from dockerdoctor.model import Evidence, Finding, Status
+from dockerdoctor.model import Evidence, Finding
 from dockerdoctor.sample import source
 from dockerdoctor.sample.base import on_host, use_host
 from dockerdoctor.sample.hostpython import NoPython
 from dockerdoctor.sample.judge import Layers, meaning
-from dockerdoctor.sample.model import BaseWish, Part, stage
+from dockerdoctor.sample.model import BaseWish, stage
 from dockerdoctor.sample.scene import Scene
 from dockerdoctor.sample.stream import TooLate
 
@@ -31,13 +31,14 @@ def base_image(scene: Scene) -> Finding:
     with source.folder() as folder:
         written = (folder / "Dockerfile").read_text(encoding="utf-8")
     base = scene.wishes.base_image or source.base_image(written)
-    if short := present(scene, base):
-        scene.base = base
-        return passed(f"{base} is here ({short})")
-    if failure := pulled(scene, base, scene.wishes.timeout):
-        return failure
     scene.base = base
-    return passed(f"{base} was pulled")
+    if short := present(scene, base):
+        return passed(f"{base} is here ({short})")
+    layers = Layers()
+    failure = pulled(scene, base, scene.wishes.timeout, layers)
+    scene.parts += layers.parts
+    many = f", {len(layers.parts)} layers" if layers.parts else ""
+    return failure or passed(f"{base} was pulled{many}")
 
 
 def own(scene: Scene) -> Finding:
@@ -56,10 +57,9 @@ def present(scene: Scene, image: str) -> str:
     return ""
 
 
-def pulled(scene: Scene, image: str, patience: float) -> Finding | None:
+def pulled(scene: Scene, image: str, patience: float, layers: Layers) -> Finding | None:
     """Pull an image, and say what went wrong, if something did."""
     stream = scene.stream(lambda own: own.pull(image, stream=True, decode=True))
-    layers = Layers()
     try:
         for event in stream.events(patience):
             if "error" in event:
@@ -71,12 +71,14 @@ def pulled(scene: Scene, image: str, patience: float) -> Finding | None:
         return not_pulled(image, f"not pulled within {patience:g} s", layers.last)
     except scene.refusals as no:
         return not_pulled(image, scene.said(no))
-    finally:
-        scene.parts += [
-            Part(layer, Status.PASS if layers.whole(layer) else Status.UNKNOWN, layers.state[layer], seconds)
-            for layer, seconds in layers.seconds.items()
-        ]
     return None
+
+
+def had(scene: Scene, images: tuple[str, ...], patience: float) -> tuple[str, Finding | None]:
+    """Find the first of some images that is here, or else pull the first of all."""
+    if here := next((image for image in images if present(scene, image)), ""):
+        return here, None
+    return images[0], pulled(scene, images[0], patience, Layers())
 
 
 def not_pulled(image: str, said: str, last: str = "") -> Finding:

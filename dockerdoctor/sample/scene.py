@@ -14,6 +14,7 @@ from typing import Any
 from dockerdoctor.examine import failed
 from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings, mask_text
 from dockerdoctor.facts.engine import client
+from dockerdoctor.facts.probe_container import Lab
 from dockerdoctor.host import INTERRUPTIONS, Host, failure_name
 from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Finding, Report
@@ -30,6 +31,8 @@ from dockerdoctor.sample.surroundings import Surroundings
 LABEL = "io.dockerdoctor.sample"
 # Another one for the image: containers have their image's labels, and a person's own container is none of ours.
 IMAGE_LABEL = f"{LABEL}.image"
+# And one for what is left running on purpose: the next run does not take it for a left-over.
+STAYS = f"{LABEL}.stays"
 CONTAINER_PORT = 80
 # Creating and starting take half a second; an engine under load takes many times that.
 ENGINE_PATIENCE = 60.0  # seconds
@@ -71,9 +74,20 @@ class Scene:
     given: Surroundings = field(default_factory=Surroundings)
     build: BuildLog = field(default_factory=BuildLog)
     image: str = ""  # the id of the image that was built
-    previous: str = ""  # the id of the image that had its name before
+    name_taken: bool = False  # the tutorial's name is an image of somebody else
+    network: str = ""  # empty: the default bridge
+    made_network: bool = False
+    redis: str = ""  # who has the name `redis` on the network: "redis:7-alpine, started for this run"
+    counts_from: int = 0  # what a new Redis counts first; 0: one that was there before has counted already
     container: str = ""
+    stand_in: Lab | None = None  # what the container is made of, where the sample's own does not run
+    python: str = "python"  # of the container
+    bound: tuple[str, ...] = ()  # addresses of this host on which the engine publishes the port
+    asked_inside: bool = False  # the page was had in the container alone
     page: str = ""
+    over: bool = False  # nothing may be made any more
+    stays: bool = False  # what runs is to stay
+    making: threading.Lock = field(default_factory=threading.Lock)
     diagnosis: Report | None = None  # of the host
 
     # -- the engine
@@ -118,20 +132,34 @@ class Scene:
     @property
     def labels(self) -> dict[str, str]:
         """Marks what this run starts."""
-        return {LABEL: self.id, f"{LABEL}.pid": str(os.getpid())}
+        staying = {STAYS: ""} if self.wishes.stay or self.wishes.keep else {}
+        return {LABEL: self.id, f"{LABEL}.pid": str(os.getpid()), **staying}
 
     @property
     def image_name(self) -> str:
-        """What the image is called."""
-        # A person's own image is never replaced by one that is of no use elsewhere.
-        return source.STAND_IN if self.own_base else source.IMAGE
+        """What the image is called: a person's own image is never replaced."""
+        named = source.OTHER_IMAGE if self.name_taken else source.IMAGE
+        return source.STAND_IN if self.own_base else named
+
+    def name(self, what: str = "") -> str:
+        """Name what this run makes."""
+        return f"dockerdoctor-sample-{self.id}{what and '-'}{what}"
 
     @property
     def url(self) -> str:
         """Where the page will be."""
         endpoint = self.facts.of(ChosenEndpoint)
         where = endpoint.address[0] if endpoint and not endpoint.local else "localhost"
+        where = f"[{where}]" if ":" in where else where
         return f"http://{where}:{self.port or self.wishes.port}"
+
+    @contextlib.contextmanager
+    def created(self) -> Iterator[None]:
+        """Make something in the engine: never once all is being removed, and not cut short in between."""
+        with held_back(), self.making:
+            if self.over:
+                raise OSError("the run has ended")
+            yield
 
     def state(self) -> tuple[str, tuple[str, ...]]:
         """Whether the application runs, and what it said last."""
@@ -140,7 +168,10 @@ class Scene:
         text = str(state["Status"])
         if text == "exited":
             text += f" with status {state.get('ExitCode')}{', out of memory' if state.get('OOMKilled') else ''}"
-        logs = api.logs(self.container, tail=8).decode("utf-8", "replace").splitlines()
+        logs: list[str] = []
+        # Some logging drivers cannot be read.
+        with contextlib.suppress(*self.refusals):
+            logs = api.logs(self.container, tail=8).decode("utf-8", "replace").splitlines()
         return text, tuple(line for line in logs if line.strip())
 
 

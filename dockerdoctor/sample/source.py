@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 IMAGE = "friendlyhello:latest"  # as the tutorial names it
 STAND_IN = "friendlyhello:host"  # on a base of this host's own Python
+OTHER_IMAGE = "friendlyhello:dockerdoctor"  # where the first is somebody else's
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
