@@ -407,12 +407,26 @@ def explain_command(
 
 @app.command("run-sample")
 def run_sample(
-    port: Annotated[int, typer.Option(metavar="N", min=1, max=65535, help="Port of this host.")] = 4000,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port of this host; 0: any that is free.")
+    ] = 4000,
     network: Annotated[str, typer.Option(metavar="NAME", help="Docker network, as docker run --network.")] = "",
+    redis: Annotated[bool, typer.Option("--redis", help="Start Redis too: the page counts visits.")] = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", "-f", help="Stay until Ctrl-C, and show what the container says.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Leave it running, and print the container's id.")
+    ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End what was left running; start nothing.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave what was started, however it ends.")] = False,
+    opens: Annotated[bool, typer.Option("--open", help="Show the page in a browser, and stay until Ctrl-C.")] = False,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", min=1, help="Wait for no stage longer.")] = 600.0,
     remove_image: Annotated[bool, typer.Option("--rm-image", help="Remove the built image, too.")] = False,
     output_format: Annotated[Format, typer.Option("--format", help="Of the report.")] = Format.TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="What the build was given, too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Each layer and step, and what the build was given.")
+    ] = False,
     base: Annotated[
         BaseWish, typer.Option(help="Pull the base image, or make it of this host's Python.")
     ] = BaseWish.AUTO,
@@ -429,20 +443,22 @@ def run_sample(
 ) -> None:
     """Build and run the tutorial's hello page, and say at which stage and why it fails, if it does."""
     # Examinations do without all this.
-    from dockerdoctor.render.sample import SAMPLE_FORMATS  # noqa: PLC0415
+    from dockerdoctor.commands import run_sample as command  # noqa: PLC0415
     from dockerdoctor.sample.model import Wishes  # noqa: PLC0415
-    from dockerdoctor.sample.progress import progress_on  # noqa: PLC0415
-    from dockerdoctor.sample.run import SampleRun  # noqa: PLC0415
     from dockerdoctor.sample.surroundings import Asked, arguments  # noqa: PLC0415
 
+    if foreground and (detach or keep):
+        raise typer.BadParameter("--foreground ends with Ctrl-C; --detach and --keep leave it running")
     _on_linux()
+    settings = settings_for(host_url, context, config)
+    if stop:
+        raise typer.Exit(command.stop(Host(), settings, talk))
     given = arguments(build_arg or (), os.environ)
     asked = Asked(proxy, no_proxy, index_url, ca_bundle, given)
-    wishes = Wishes(port, network, timeout, remove_image, base, image, builder, asked)
-    settings = settings_for(host_url, context, config)
-    report = SampleRun(Host(), settings, wishes, progress_on(sys.stderr)).run()
-    typer.echo(SAMPLE_FORMATS[output_format](report, options_for(verbose=verbose, every=False)), nl=False)
-    raise typer.Exit(report.exit_status)
+    wishes = Wishes(port, network, timeout, remove_image, base, image, builder, asked, redis=redis, keep=keep)
+    manner = command.Manner(foreground, detach, opens)
+    options = options_for(verbose=verbose, every=False)
+    raise typer.Exit(command.perform(Host(), settings, wishes, manner, output_format, options, talk))
 
 
 def _nameserver(given: list[str] | None) -> list[str]:

@@ -11,7 +11,9 @@ The sample run's report, for people and for programs.
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -33,7 +35,7 @@ from dockerdoctor.render.terminal import (
     root_cause,
 )
 from dockerdoctor.render.words import tame, tame_finding, tame_report
-from dockerdoctor.sample.model import SampleReport, Verdict
+from dockerdoctor.sample.model import NOT_REACHED, Part, SampleReport, Verdict
 
 
 def render_text(report: SampleReport, options: Options) -> str:
@@ -45,10 +47,19 @@ def _tame(report: SampleReport) -> SampleReport:
     """Logs, pages and engines' messages are the host's, and a terminal obeys what it is sent."""
     return replace(
         report,
-        verdicts=tuple(replace(v, finding=tame_finding(v.finding)) for v in report.verdicts),
+        verdicts=tuple(_tame_verdict(v) for v in report.verdicts),
         notes=tuple(map(tame, report.notes)),
+        page="\n".join(map(tame, report.page.splitlines())),
         diagnosis=tame_report(report.diagnosis) if report.diagnosis else None,
     )
+
+
+def _tame_verdict(verdict: Verdict) -> Verdict:
+    parts = (
+        replace(part, name=tame(part.name), said=tame(part.said), output=tuple(map(tame, part.output)))
+        for part in verdict.parts
+    )
+    return replace(verdict, finding=tame_finding(verdict.finding), parts=tuple(parts), instead=tame(verdict.instead))
 
 
 def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:
@@ -68,7 +79,7 @@ def _report(report: SampleReport, options: Options) -> Iterator[RenderableType]:
         yield Text("The build was given:", style="dim")
         yield from (Padding(Text(note, style="dim"), (0, 0, 0, 2)) for note in report.notes)
     yield Text("")
-    yield _summary(report)
+    yield from _summary(report)
 
 
 def _stages(report: SampleReport, options: Options) -> Table:
@@ -78,18 +89,40 @@ def _stages(report: SampleReport, options: Options) -> Table:
     table.add_column(ratio=1, overflow="fold")
     table.add_column(no_wrap=True, justify="right")
     for verdict in report.verdicts:
-        if verdict.finding.status is Status.SKIP and not options.verbose:
+        skipped = verdict.finding.status is Status.SKIP
+        if skipped and not options.verbose and not verdict.finding.summary.startswith(NOT_REACHED):
             continue
         mark, style = _mark(verdict)
-        seconds = f"{verdict.seconds:.1f} s" if verdict.seconds >= 0.05 else ""
-        dim = "dim" if verdict.finding.status is Status.SKIP else ""
+        dim = "dim" if skipped else ""
+        name = Text(verdict.stage.id, style=dim or "bold")
         table.add_row(
-            Text(mark, style=style),
-            Text(verdict.stage.id, style=dim or "bold"),
-            Text(verdict.finding.summary, style=dim),
-            Text(seconds, style="dim"),
+            Text(mark, style=style), name, Text(verdict.finding.summary, style=dim), _seconds(verdict.seconds)
         )
+        for part in verdict.parts if options.verbose or verdict.failed else ():
+            _part(table, part, options)
+        if verdict.instead:
+            table.add_row("", "", Text(f"→ going on with {verdict.instead}", style="yellow"))
     return table
+
+
+def _part(table: Table, part: Part, options: Options) -> None:
+    """One line for a layer or a step; with --verbose, all that it said."""
+    mark, style = (
+        (FAIL_MARKS[Severity.ERROR][0], "bold red")
+        if part.status is Status.FAIL
+        else (
+            MARKS[part.status][0],
+            MARKS[part.status][2],
+        )
+    )
+    words = Text.assemble((f"{mark} ", style), (part.name, "dim"), (f"  {part.said}" if part.said else "", "dim"))
+    table.add_row("", "", words, _seconds(part.seconds))
+    for line in part.output if options.verbose else ():
+        table.add_row("", "", Padding(Text(line, style="dim"), (0, 0, 0, 4)))
+
+
+def _seconds(seconds: float) -> Text:
+    return Text(f"{seconds:.1f} s" if seconds >= 0.05 else "", style="dim")
 
 
 def _mark(verdict: Verdict) -> tuple[str, str]:
@@ -128,13 +161,44 @@ def _own(verdict: Verdict) -> Padding:
     return Padding(Group(*inner), (0, 0, 0, 2))
 
 
-def _summary(report: SampleReport) -> Text:
-    if report.failure:
-        text = Text(f"The sample failed at `{report.failure.stage.id}`", style="bold red")
+def _summary(report: SampleReport) -> Iterator[RenderableType]:
+    took = (f"  ·  {report.seconds:.1f} s", "not bold default")
+    if not report.failure:
+        yield Text("The page says:", style="dim")
+        yield Padding(Text("\n".join(page_lines(report.page))), (0, 0, 1, 2))
+        yield Text.assemble((f"The sample works: {report.url} says Hello World!", "bold green"), took)
+        yield Text("")
+        yield Text("To try next:" if not report.stays else "It runs. To try next:", style="dim")
+        yield from (Padding(line, (0, 0, 0, 2)) for line in _next(report))
+        return
+    broken = [v.stage.id for v in report.verdicts if v.failed]
+    unreached = [v.stage.id for v in report.verdicts if v.finding.summary.startswith(NOT_REACHED)]
+    yield Text.assemble((f"The sample failed at `{report.failure.stage.id}`", "bold red"), took)
+    for words, ids in (("Broken", broken), ("Sound", [v.stage.id for v in report.sound]), ("Not reached", unreached)):
+        if ids:
+            yield Text.assemble((f"{words}: ", "bold"), ", ".join(ids))
+
+
+def page_lines(page: str) -> list[str]:
+    """Give the page as text, as a browser shows it."""
+    broken = re.sub(r"<br ?/?>|</h3>", "\n", page)
+    return [html.unescape(re.sub(r"<[^>]*>", "", line)).strip() for line in broken.splitlines() if line.strip()]
+
+
+def _next(report: SampleReport) -> Iterator[Table]:
+    counts = re.search(r"Visits:</b> \d", report.page)
+    steps: list[tuple[str, str]] = (
+        [] if counts else [("doctor run-sample --redis", "Redis beside it: the visits are counted")]
+    )
+    if report.stays:
+        steps = [(f"curl {report.url}", "the page"), ("doctor run-sample --stop", "ends it")]
     else:
-        text = Text(f"The sample works: {report.url} says Hello World!", style="bold green")
-    text.append(f"  ·  {report.seconds:.1f} s", style="not bold default")
-    return text
+        steps.append(("doctor run-sample --foreground", "stays until Ctrl-C, with its log"))
+    steps.append((f"docker run -p 4001:80 {report.image.removesuffix(':latest')}", "the tutorial's own way"))
+    table = Table.grid(padding=(0, 3))
+    for command, words in steps:
+        table.add_row(Text(command, style="cyan"), Text(words, style="dim"))
+    yield table
 
 
 def render_json(report: SampleReport, options: Options) -> str:  # noqa: ARG001 - one signature for all formats
@@ -155,6 +219,8 @@ def render_json(report: SampleReport, options: Options) -> str:  # noqa: ARG001 
         "image": report.image,
         "url": report.url,
         "page": report.page,
+        "container": report.container,
+        "left_running": report.stays,
         "given_to_build": list(report.notes),
         "passed": failure is None,
         "failed_stage": failure.stage.id if failure else None,

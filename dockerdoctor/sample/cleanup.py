@@ -71,13 +71,14 @@ def _cleanup(scene: Scene) -> Finding:
     if not (ping := scene.facts.of(DaemonPing)) or not ping.answered:
         return skipped("nothing was started")
     if scene.stays:
-        return skipped(f"left running; `doctor run-sample --stop` ends it: {scene.container[:12]}")
+        until = "`doctor run-sample --stop`" if scene.wishes.detached or scene.wishes.keep else "Ctrl-C"
+        return skipped(f"{scene.container[:12]} runs until {until}")
     api = scene.api(CLEANUP_PATIENCE)
     gone = remove_run(scene, api, scene.id)
     if scene.stand_in:
         scene.stand_in.close()
     gone += [f"image {tag}" for tag in remove_bases(scene, api)]
-    if kept_by := _remove_images(scene, api):
+    if kept_by := remove_images(scene, api):
         return kept_by
     if left := api.containers(all=True, filters={"label": f"{LABEL}={scene.id}"}):
         return failed(f"{len(left)} container is still there", cause="The engine did not remove it.", because=())
@@ -105,7 +106,7 @@ def remove_run(scene: Scene, api: Any, run: str) -> list[str]:
     return gone
 
 
-def _remove_images(scene: Scene, api: Any) -> Finding | None:
+def remove_images(scene: Scene, api: Any) -> Finding | None:
     """Remove the image if it is not wanted, those of ours that lost their name, and what a failed build leaves."""
     if scene.image and scene.wishes.remove_image and not scene.own_base:
         try:

@@ -27,7 +27,7 @@ RUN_PATIENCE = 20.0
 )
 def hello_world(scene: Scene) -> Finding:
     """Run it, where it can be had."""
-    image, failure = had(scene, (IMAGE,), min(PULL_PATIENCE, scene.wishes.timeout))
+    image, failure = had(scene, (IMAGE,), min(PULL_PATIENCE, scene.wishes.timeout), quietly=True)
     if failure:
         return skipped(failure.summary)
     status, said = once(scene, image, "hello", RUN_PATIENCE)

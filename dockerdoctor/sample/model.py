@@ -86,8 +86,13 @@ class Wishes:
     builder: BuilderWish = BuilderWish.AUTO
     asked: Asked = field(default_factory=Asked)
     redis: bool = False  # start one, and have the visits counted
-    stay: bool = False  # once all is well, leave it running
+    stay: bool = False  # once all is well, do not remove it
+    detached: bool = False  # nor when we have gone
     keep: bool = False  # leave what was started, however it ends
+
+
+# How the summary of a stage begins that was not examined, since another one failed.
+NOT_REACHED = "not reached: "
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,14 +57,14 @@ def present(scene: Scene, image: str) -> str:
     return ""
 
 
-def pulled(scene: Scene, image: str, patience: float, layers: Layers) -> Finding | None:
+def pulled(scene: Scene, image: str, patience: float, layers: Layers, *, quietly: bool = False) -> Finding | None:
     """Pull an image, and say what went wrong, if something did."""
     stream = scene.stream(lambda own: own.pull(image, stream=True, decode=True))
     try:
         for event in stream.events(patience):
             if "error" in event:
                 return not_pulled(image, mask_text(str(event["error"])))
-            if line := layers.hear(event, time.monotonic()):
+            if (line := layers.hear(event, time.monotonic())) and not quietly:
                 scene.progress.say(line)
     except TooLate:
         stream.hang_up()
@@ -74,11 +74,11 @@ def pulled(scene: Scene, image: str, patience: float, layers: Layers) -> Finding
     return None
 
 
-def had(scene: Scene, images: tuple[str, ...], patience: float) -> tuple[str, Finding | None]:
+def had(scene: Scene, images: tuple[str, ...], patience: float, *, quietly: bool = False) -> tuple[str, Finding | None]:
     """Find the first of some images that is here, or else pull the first of all."""
     if here := next((image for image in images if present(scene, image)), ""):
         return here, None
-    return images[0], pulled(scene, images[0], patience, Layers())
+    return images[0], pulled(scene, images[0], patience, Layers(), quietly=quietly)
 
 
 def not_pulled(image: str, said: str, last: str = "") -> Finding:

@@ -13,8 +13,8 @@ from dockerdoctor.examine import skipped, unknown
 from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.host import Host
 from dockerdoctor.model import Finding, Status
-from dockerdoctor.sample import build, cleanup, container, engine, hello, page, ports, pull, redis, source
-from dockerdoctor.sample.model import SampleReport, Stage, Verdict, Wishes
+from dockerdoctor.sample import build, cleanup, container, engine, hello, page, ports, pull, redis
+from dockerdoctor.sample.model import NOT_REACHED, SampleReport, Stage, Verdict, Wishes
 from dockerdoctor.sample.progress import Progress
 from dockerdoctor.sample.scene import Scene, held_back
 
@@ -87,9 +87,11 @@ class SampleRun:
         scene.parts.clear()
         lost = next((self.lost[need] for need in stage.needs if need in self.lost), "")
         if lost:
-            finding, seconds = skipped(f"not reached: {lost} failed"), 0.0
+            finding, seconds = skipped(f"{NOT_REACHED}{lost} failed"), 0.0
         else:
-            scene.progress.begin(stage)
+            # What has gone on beside the others and is done already need not be announced.
+            if not stage.aside or not self.asides[stage.id].findings:
+                scene.progress.begin(stage)
             finding = self._collect(stage) if stage.aside else self._work(stage)
             seconds = self.asides[stage.id].seconds if stage.aside else time.monotonic() - began
         parts, instead = tuple(scene.parts), ""
@@ -162,7 +164,7 @@ class SampleRun:
             engine_of(scene.facts),
             began[0],
             time.monotonic() - began[1],
-            scene.image_name or source.IMAGE,
+            scene.image_name,
             scene.url,
             tuple(self.verdicts[stage.id] for stage in (*STAGES, cleanup.cleanup) if stage.id in self.verdicts),
             scene.page,

@@ -132,7 +132,7 @@ class Scene:
     @property
     def labels(self) -> dict[str, str]:
         """Marks what this run starts."""
-        staying = {STAYS: ""} if self.wishes.stay or self.wishes.keep else {}
+        staying = {STAYS: ""} if self.wishes.detached or self.wishes.keep else {}
         return {LABEL: self.id, f"{LABEL}.pid": str(os.getpid()), **staying}
 
     @property

@@ -1,17 +1,25 @@
 import pytest
 
 from dockerdoctor.checks import CATALOGUE
+from dockerdoctor.facts.listeners import Listener
 from dockerdoctor.model import Evidence, Status
 from dockerdoctor.sample.judge import (
     HOPELESS,
     NO_REDIS,
     BuildLog,
     Holder,
+    Layers,
     build_failed,
+    counted,
     meaning,
+    not_listening,
+    packages,
     page_missing,
     page_parts,
+    port_ours,
+    port_privileged,
     port_taken,
+    reached,
     telling,
 )
 
@@ -146,12 +154,89 @@ def test_page_missing_tells_an_application_that_ended_from_one_that_is_not_reach
     assert "connection reset" in runs.summary
 
 
-def test_application_on_the_containers_loopback():
-    logs = (" * Running on http://127.0.0.1:80",)
-    finding = page_missing("http://localhost:4000", "connection reset", 40, 30, "running", logs)
-    assert "loopback only" in finding.summary
-    both = page_missing("http://localhost:4000", "x", 1, 1, "running", (" * Running on all addresses (0.0.0.0)", *logs))
-    assert "loopback" not in both.summary
+RUNS, LOG = "running", (" * Running on http://127.0.0.1:80",)
+LISTENS = {
+    "on the loopback only": ((Listener("tcp", "127.0.0.1", 80),), RUNS, "loopback only", ()),
+    "on another port": ((Listener("tcp", "0.0.0.0", 8080),), RUNS, "0.0.0.0:8080, and not on port 80", ()),
+    "nowhere": ((), RUNS, "nothing listens", None),
+    "no more": ((), "exited with status 1", "ended: exited with status 1", None),
+}
+
+
+@pytest.mark.parametrize(("inside", "state", "expected", "because"), LISTENS.values(), ids=LISTENS)
+def test_application_that_does_not_listen_where_it_should(inside, state, expected, because):
+    finding = not_listening(inside, 80, 3, state, LOG)
+    assert expected in finding.summary
+    assert finding.because == because
+
+
+def test_program_for_another_processor():
+    finding = not_listening((), 80, 0, "exited with status 1", ("exec /usr/bin/python: exec format error",))
+    assert "another processor" in finding.cause
+
+
+COUNTS = {
+    "as it should": ((1, 2, 3), 1, "pass"),
+    "one that has counted before": ((7, 8, 9), 0, "pass"),
+    "a new one that has counted": ((7, 8, 9), 1, "fail"),
+    "one that forgets": ((1, 1, 1), 1, "fail"),
+    "one that ends": ((1, NO_REDIS, NO_REDIS), 1, "fail"),
+}
+
+
+@pytest.mark.parametrize(("visits", "first", "expected"), COUNTS.values(), ids=COUNTS)
+def test_counter(visits, first, expected):
+    assert counted([page(str(n)) for n in visits], first).status.value == expected
+
+
+WAYS = {
+    "all": ({"127.0.0.1": "", "10.0.0.2": "", "::1": ""}, "pass", "127.0.0.1, 10.0.0.2, ::1"),
+    "not IPv6": ({"127.0.0.1": "", "10.0.0.2": "", "::1": "refused"}, "pass", "not at ::1"),
+    "the loopback only": ({"127.0.0.1": "", "10.0.0.2": "timeout", "::1": ""}, "fail", "10.0.0.2: timeout"),
+    "none": ({"127.0.0.1": "refused", "10.0.0.2": "refused", "::1": "refused"}, "fail", "no page at 127.0.0.1"),
+}
+
+
+@pytest.mark.parametrize(("troubles", "status", "said"), WAYS.values(), ids=WAYS)
+def test_ways_to_the_page(troubles, status, said):
+    finding = reached(troubles, ("127.0.0.1", "10.0.0.2"))
+    assert finding.status.value == status
+    assert said in finding.summary
+
+
+def test_packages_are_read_from_the_step_that_installs_them():
+    log = heard({"stream": "Step 1/1 : RUN pip install -r x\nSuccessfully installed Flask-3.1.3 Redis-8.1.0\n"})
+    assert packages(log.parts).summary == "Flask-3.1.3, Redis-8.1.0"
+    cached = heard({"stream": "Step 1/2 : RUN pip install -r x\n ---> Using cache\nStep 2/2 : CMD x\n"})
+    assert "cache" in packages(cached.parts).summary
+    assert [part.said for part in cached.parts] == ["from the cache", ""]
+
+
+def test_step_of_a_build_that_failed_is_the_last_one():
+    log = heard(*STREAM)
+    assert [part.status.value for part in log.parts] == ["pass", "pass", "pass", "fail"]
+    assert "No matching distribution" in log.parts[-1].output[-1]
+
+
+def test_layers_of_a_pull():
+    layers = Layers()
+    assert layers.hear({"status": "Pulling from library/python", "id": "3.13-slim"}, 0)
+    assert layers.hear({"status": "Downloading", "id": "aaa"}, 1) == "aaa: Downloading"
+    assert layers.hear({"status": "Downloading", "id": "aaa"}, 2) == ""
+    layers.hear({"status": "Pull complete", "id": "aaa"}, 3)
+    layers.hear({"status": "Waiting", "id": "bbb"}, 3)
+    assert [(p.name, p.status.value, p.seconds) for p in layers.parts] == [("aaa", "pass", 2), ("bbb", "unknown", 0)]
+
+
+def test_port_of_a_sample_that_was_left_running():
+    there = {"Id": "8fc990912a14" + "0" * 52, "Names": ["/sample"], "Image": "friendlyhello", "Status": "Up 2 hours"}
+    finding = port_ours(4000, there, 4001)
+    assert finding.fix[0] == "doctor run-sample --stop"
+    assert "4001" in finding.fix[1]
+
+
+def test_port_that_is_roots():
+    assert port_privileged(80, 1024, 4000).fix[0] == "doctor run-sample --port 4000"
 
 
 def test_waiting_for_pip_is_hopeless_only_where_no_container_gets_out():
