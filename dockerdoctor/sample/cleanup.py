@@ -114,10 +114,14 @@ def remove_images(scene: Scene, api: Any) -> Finding | None:
         except scene.refusals as no:
             cause = "Somebody else's container uses the image."
             return failed(f"{scene.image_name} was not removed: {scene.said(no)}", cause=cause, because=())
-    for one in api.images(filters={"dangling": True, "label": IMAGE_LABEL}):
-        # Refused where a container needs it.
-        with contextlib.suppress(*scene.refusals):
-            api.remove_image(one["Id"])
+    remove_nameless(scene, api)
     if not scene.image:
         discard_layers(scene)
     return None
+
+
+def remove_nameless(scene: Scene, api: Any) -> None:
+    """Remove images of ours that a later build has taken the name of; refused where a container needs one."""
+    for one in api.images(filters={"dangling": True, "label": IMAGE_LABEL}):
+        with contextlib.suppress(*scene.refusals):
+            api.remove_image(one["Id"])

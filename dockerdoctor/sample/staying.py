@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from dockerdoctor.facts.endpoint import DaemonPing
 from dockerdoctor.sample import engine
-from dockerdoctor.sample.cleanup import remove_images, remove_run
+from dockerdoctor.sample.cleanup import remove_images, remove_nameless, remove_run
 from dockerdoctor.sample.scene import LABEL, STAYS, Scene, held_back
 
 # Of a log that has nothing to say for hours.
@@ -40,6 +40,8 @@ def stop(scene: Scene) -> tuple[list[str], str]:
         api = scene.api()
         left = api.containers(all=True, filters={"label": STAYS})
         runs = dict.fromkeys(str(one["Labels"][LABEL]) for one in left)
-        return [name for run in runs for name in remove_run(scene, api, run)], ""
+        gone = [name for run in runs for name in remove_run(scene, api, run)]
+        remove_nameless(scene, api)
+        return gone, ""
     except scene.refusals as no:
         return [], scene.said(no)
