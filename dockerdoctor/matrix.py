@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from dockerdoctor.checks.dns_answers import beyond, given, outcome
+from dockerdoctor.checks.dns_answers import beyond, given, nameless, outcome
 from dockerdoctor.facts.builds import Builder, BuildResolver
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import EMBEDDED, HostDns, HostResolver, is_loopback
@@ -63,7 +63,9 @@ def matrix_of(facts: Mapping[type, Any]) -> Matrix:
     if not inside and not registries:
         return Matrix()
     seen = Seen(known, facts.get(Inside))
-    rows = tuple(seen.rows())
+    # A row that nobody could measure tells nothing that is not said for another; what was asked for is shown anyway.
+    found = [row for row in seen.rows() if any(cell.mark in {Mark.OK, Mark.FAIL} for cell in row.cells)]
+    rows = (*found, *seen.asked_for())
     return Matrix(rows=rows, build=seen.build_words) if rows else Matrix()
 
 
@@ -86,6 +88,12 @@ class Seen:
         self.builder = known.of(Builder) or Builder()
         self.registries = known.of(Registries) or Registries()
         self.preferences = (known.of(Settings) or Settings()).preferences
+
+    @property
+    def nameless(self) -> str:
+        """Why nobody here needs a nameserver; empty where somebody does."""
+        known = self.known
+        return nameless(known.of(HostResolver), known.of(HostDns), known.of(Routes), known.of(Registries))
 
     # -- builds ------------------------------------------------------------------------------------------------------
 
@@ -118,8 +126,8 @@ class Seen:
 
     def rows(self) -> Iterator[Row]:
         """Names first, then the way out, then what lies beyond it."""
-        yield self.names()
-        yield from map(self.nameserver, self.nameservers())
+        for row in (self.names(), *map(self.nameserver, self.nameservers())):
+            yield excused(row, self.nameless)
         routes = self.known.of(Routes)
         for gateway in dict.fromkeys(p.target for v in (self.host, self.bridge, self.user) for p in v.pings):
             if routes is None or gateway in routes.gateways:
@@ -130,18 +138,18 @@ class Seen:
                 address = address_of(registry)
                 shown.add(address)
                 yield self.registry(registry, *address)
-        for target in self.preferences.targets:
-            if (target.host, target.port) not in shown or target.kind == "redis":
-                yield self.target(target)
-            shown.add((target.host, target.port))
-        for image in (self.known.of(AskedImages) or AskedImages()).all:
-            yield asked_for(image)
+        shown |= {(target.host, target.port) for target in self.preferences.targets}
         for host, port in self.others():
             if (host, port) not in shown:
-                kind = "proxy" if (host, port) in self.proxies() else "registry" if host == HUB else "tcp"
+                kind = "proxy" if (host, port) in self.proxies() else "registry"
                 yield self.row(f"{kind} {host}:{port}", ONLY_PULLS, self.reaching(host, port))
         if self.published:
             yield self.published_port()
+
+    def asked_for(self) -> Iterator[Row]:
+        """What somebody wants reached, and pulled."""
+        yield from map(self.target, self.preferences.targets)
+        yield from map(image_row, (self.known.of(AskedImages) or AskedImages()).all)
 
     def row(self, target: str, daemon: Cell, of: Callable[[View], Cell]) -> Row:
         """One target, with the same question in every place; an unasked place says why."""
@@ -227,7 +235,11 @@ class Seen:
         through = Cell(Mark.NONE, "the daemon asks it through a proxy" if asked.via else "only the daemon asks it")
         name = registry.name if "://" not in registry.name else f"{host}:{port}"
         what = "mirror" if registry.role == "mirror" else "registry"
-        return self.row(f"{what} {name}", daemon, self.reaching(host, port) if tried else lambda _: through)
+        row = self.row(f"{what} {name}", daemon, self.reaching(host, port) if tried else lambda _: through)
+        if not asked.via:
+            return row
+        others = excused(row, through.said).cells
+        return Row(row.target, (others[0], daemon, *others[2:]))
 
     def target(self, target: Target) -> Row:
         """What somebody wants reached; the name of a container means something on its own network alone."""
@@ -250,17 +262,23 @@ class Seen:
         return any(one[:2] == (host, port) for one in (*wanted.targets, *wanted.exchanges))
 
     def others(self) -> Iterator[tuple[str, int]]:
-        """What else every place was to try."""
-        wanted = self.known.of(Wanted) or Wanted()
-        yield from dict.fromkeys(((h, p) for h, p, *_ in wanted.exchanges))
-        yield from dict.fromkeys(((h, p) for h, p, _ in wanted.targets))
+        """What else every place was to try: proxies, and where images come from; not what a proxy stands before."""
+        wanted, proxies = self.known.of(Wanted) or Wanted(), self.proxies()
+        tried = [(host, port) for host, port, *_ in wanted.exchanges]
+        yield from dict.fromkeys(one for one in tried if one in proxies)
+        yield from dict.fromkeys((host, port) for host, port, _ in wanted.targets)
 
     def proxies(self) -> set[tuple[str, int]]:
         """The proxies that anything here uses."""
         settings = self.known.of(ProxySettings)
-        values = [s.value for s in settings.inside] if settings else []
-        values += [s.value for kind, s in settings.in_daemon.items() if kind != "NO_PROXY"] if settings else []
-        return {(p.host, p.port) for value in values if not isinstance(p := parse_proxy(value), str)}
+        inside = [s.value for s in settings.inside] if settings else []
+        daemon = [s.value for kind, s in settings.in_daemon.items() if kind != "NO_PROXY"] if settings else []
+        return {
+            (p.host, p.port)
+            for value in (*inside, *daemon)
+            # A container's own loopback is no place that could be tried from anywhere else.
+            if not isinstance(p := parse_proxy(value), str) and (value in daemon or not is_loopback_host(p.host))
+        }
 
     def published_port(self) -> Row:
         """A port that a container of ours publishes, from the host and from a container on another network."""
@@ -273,10 +291,21 @@ class Seen:
             return Cell(Mark.FAIL, words(bad[0].outcome)) if bad else Cell(Mark.OK, "answered", said[0].seconds)
 
         none = Cell(Mark.NONE, "not dialled from there")
-        return Row("a published port", (cell("host"), none, none, cell("user network"), none))
+        row = Row("a published port", (cell("host"), none, none, cell("user network"), none))
+        config = self.known.of(DaemonJson)
+        without = config is not None and (config.settings or {}).get("userland-proxy") is False
+        others = excused(row, "without userland-proxy other networks do not get there") if without else row
+        return Row(row.target, (row.cells[0], *others.cells[1:]))
 
 
-def asked_for(image: AskedImage) -> Row:
+def excused(row: Row, reason: str) -> Row:
+    """Hold no failure against a place that can do without, for a reason; without one, leave the row as it is."""
+    if not reason:
+        return row
+    return Row(row.target, tuple(Cell(Mark.NONE, reason) if c.mark is Mark.FAIL else c for c in row.cells))
+
+
+def image_row(image: AskedImage) -> Row:
     """An image, which only the daemon fetches."""
     nobody = Cell(Mark.NONE, "only the daemon pulls")
     if image.pullable:
@@ -352,7 +381,7 @@ def pinged(host: View, target: str, view: View) -> Cell:
 
     said = next(small(view), Cell(Mark.UNKNOWN, "not asked in time"))
     if said.said.startswith("unable"):
-        return Cell(Mark.UNKNOWN, said.said)
+        return Cell(Mark.UNKNOWN, "pings are not for this user to send")
     if said.mark is Mark.FAIL and all(c.mark is not Mark.OK for c in small(host)):
         return Cell(Mark.UNKNOWN, "the gateway does not answer the host's pings either")
     return said

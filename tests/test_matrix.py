@@ -87,7 +87,13 @@ def test_all_is_well():
         (view(BRIDGE, tcp="ECONNREFUSED"), "mirror 10.0.0.9:5000", BRIDGE, Mark.FAIL, "refused"),
         (view(BRIDGE, tcp="closed"), "mirror 10.0.0.9:5000", "build", Mark.OK, "connected"),
         (view(BRIDGE, ping="timeout"), f"gateway {GATEWAY}", BRIDGE, Mark.FAIL, "no answer"),
-        (view(BRIDGE, ping="unable: EPERM"), f"gateway {GATEWAY}", BRIDGE, Mark.UNKNOWN, "unable: EPERM"),
+        (
+            view(BRIDGE, ping="unable: EPERM"),
+            f"gateway {GATEWAY}",
+            BRIDGE,
+            Mark.UNKNOWN,
+            "pings are not for this user to send",
+        ),
         (View(BRIDGE, error="no such interface"), "mirror 10.0.0.9:5000", BRIDGE, Mark.UNKNOWN, "no such interface"),
         (View(BRIDGE, error="no such interface"), "mirror 10.0.0.9:5000", "build", Mark.UNKNOWN, "no such interface"),
     ],
@@ -99,7 +105,7 @@ def test_the_default_bridge(changed, target, place, mark, words):
 
 def test_a_gateway_that_answers_nobody_is_not_held_against_containers():
     silent = {place: view(place, ping="timeout") for place in (HOST, BRIDGE, USER)}
-    assert signs(rows(silent))[f"gateway {GATEWAY}"] == "?-???"
+    assert f"gateway {GATEWAY}" not in signs(rows(silent))
 
 
 def test_builds_ask_servers_of_their_own():
@@ -119,11 +125,26 @@ def test_a_registry_behind_a_proxy_is_the_daemons_alone():
     asked = Attempt("https://registry-1.docker.io/v2/", "http://10.0.0.3:3128", "proxy", "answers HTTP 403", 403)
     matrix = rows(registries=Registries((Registry("docker.io", "hub", "", asked),)), wanted=Wanted())
     assert signs(matrix)["registry docker.io"] == "-x---"
+    direct = {
+        p: view(p, targets=(Exchange("registry-1.docker.io:443", "timeout", "", 1.5),)) for p in (HOST, BRIDGE, USER)
+    }
+    matrix = rows(direct, registries=Registries((Registry("docker.io", "hub", "", asked),)), wanted=Wanted())
+    assert signs(matrix)["registry docker.io"] == "-x---"
+
+
+def test_where_a_proxy_resolves_names_no_nameserver_is_missed():
+    asked = Attempt("https://registry-1.docker.io/v2/", "http://10.0.0.3:3128", "http", "ok", 200)
+    silent = {p: view(p, dns="timeout", name="EAI_AGAIN") for p in (HOST, BRIDGE, USER)}
+    nobody = HostDns((said("timeout"),))
+    found = signs(rows(silent, registries=Registries((Registry("docker.io", "hub", "", asked),)), dns=nobody))
+    assert "name resolution" not in found
+    assert found["registry docker.io"] == "-+---"
+    assert signs(rows(silent, dns=nobody))["name resolution"] == "x-xxx"
 
 
 def test_what_was_wanted_and_did_not_end_in_time_failed():
     matrix = rows(wanted=Wanted(targets=(("db.test", 5432, ""),)))
-    assert signs(matrix)["tcp db.test:5432"] == "x-xxx"
+    assert signs(matrix)["registry db.test:5432"] == "x-xxx"
 
 
 def test_a_published_port():
@@ -145,7 +166,6 @@ def test_without_containers_the_rest_is_still_shown():
         }
     )
     assert signs(matrix) == {
-        "name resolution": "?-???",
         f"nameserver {SERVER}": "+-???",
         "mirror 10.0.0.9:5000": "?+???",
     }
