@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dockerdoctor.checks.dns_answers import beyond, given, nameless, outcome
+from dockerdoctor.checks.reach import manages_iptables
 from dockerdoctor.facts.builds import Builder, BuildResolver
 from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import EMBEDDED, HostDns, HostResolver, is_loopback
 from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
-from dockerdoctor.facts.inside import HOST, Exchange, Inside, Lookup, View, kept_waiting
+from dockerdoctor.facts.inside import HOST, NO_INTERFACE, Exchange, Inside, Lookup, View, kept_waiting
 from dockerdoctor.facts.preferences import Target
 from dockerdoctor.facts.proxy import ProxySettings
 from dockerdoctor.facts.registry import Registries, Registry
@@ -48,6 +49,8 @@ NOBODY_ASKS = Cell(Mark.NONE, "nobody there asks it")
 OWN_LOOPBACK = Cell(Mark.NONE, "its loopback is another")
 ONLY_PULLS = Cell(Mark.NONE, "the daemon is asked for registries alone")
 AS_THE_HOST = Cell(Mark.NONE, "the daemon resolves names as the host does")
+# Who makes the rules knows his networks, and not the one that was made to ask from.
+BY_HAND = Cell(Mark.NONE, "dockerd makes no rules here, and nobody made any for this network")
 TOO_LATE = Cell(Mark.FAIL, "no answer")
 
 
@@ -143,7 +146,7 @@ class Seen:
             if (host, port) not in shown:
                 kind = "proxy" if (host, port) in self.proxies() else "registry"
                 yield self.row(f"{kind} {host}:{port}", ONLY_PULLS, self.reaching(host, port))
-        if self.published:
+        if self.published and self.bridge.asked:
             yield self.published_port()
 
     def asked_for(self) -> Iterator[Row]:
@@ -155,10 +158,14 @@ class Seen:
         """One target, with the same question in every place; an unasked place says why."""
 
         def cell(view: View) -> Cell:
+            if view.error == NO_INTERFACE:
+                return Cell(Mark.NONE, view.error)
             return of(view) if view.asked else Cell(Mark.UNKNOWN, view.error)
 
-        bridge = cell(self.bridge)
-        return Row(target, (cell(self.host), daemon, bridge, cell(self.user), self.build(bridge)))
+        bridge, user = cell(self.bridge), cell(self.user)
+        if user.mark is Mark.FAIL and not manages_iptables(self.known.of(DaemonJson)):
+            user = BY_HAND
+        return Row(target, (cell(self.host), daemon, bridge, user, self.build(bridge)))
 
     def reaching(self, host: str, port: int) -> Callable[[View], Cell]:
         """Whether a place reaches a target; its own loopback is another in every container."""

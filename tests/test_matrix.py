@@ -3,9 +3,10 @@
 import pytest
 
 from dockerdoctor.facts.builds import Builder, BuildResolver
+from dockerdoctor.facts.daemon_json import DaemonJson
 from dockerdoctor.facts.dns import HostDns, HostResolver, ResolvConf
 from dockerdoctor.facts.endpoint import ChosenEndpoint, Settings
-from dockerdoctor.facts.inside import BRIDGE, HOST, USER, Exchange, Inside, Lookup, Ping, Published, View
+from dockerdoctor.facts.inside import BRIDGE, HOST, NO_INTERFACE, USER, Exchange, Inside, Lookup, Ping, Published, View
 from dockerdoctor.facts.preferences import Preferences, Target
 from dockerdoctor.facts.registry import Registries, Registry
 from dockerdoctor.facts.targets import AskedImage, AskedImages, NamedTargets, WebTargets
@@ -193,6 +194,21 @@ def test_targets_of_ones_own():
     matrix = rows(named=NamedTargets((("cache", "app"),), (own,)), **wanting(cache, Target("tcp", "127.0.0.1", 8080)))
     assert signs(matrix)["redis cache:6379 (on app)"] == "x--+-"
     assert signs(matrix)["tcp 127.0.0.1:8080"] == "x----"
+
+
+def test_a_default_bridge_that_is_none_is_no_failure():
+    matrix = rows(
+        WELL | {BRIDGE: View(BRIDGE, error=NO_INTERFACE)}, (Published("user network", "10.0.0.5:4", "closed"),)
+    )
+    assert signs(matrix)["mirror 10.0.0.9:5000"] == "++-+-"
+    assert "a published port" not in signs(matrix)
+
+
+def test_rules_by_hand_need_not_cover_a_network_that_was_made_to_ask_from():
+    lost = WELL | {USER: view(USER, dns="timeout", tcp="timeout")}
+    config = DaemonJson("/etc/docker/daemon.json", exists=True, settings={"iptables": False})
+    assert signs(rows(lost))["mirror 10.0.0.9:5000"] == "+++x+"
+    assert signs(rows(lost, config=config))["mirror 10.0.0.9:5000"] == "+++-+"
 
 
 def test_a_target_that_is_not_trusted():

@@ -32,6 +32,7 @@ from dockerdoctor.web import HUB
 
 HOST, BRIDGE, USER = PLACES = ("host", "default bridge", "user network")
 MAX_DOORS = 3  # as many nameservers as glibc asks
+NO_INTERFACE = "containers are given no interface there"
 GREETING = "GET / HTTP/1.0\r\n\r\n"
 
 
@@ -322,7 +323,7 @@ class Survey:
         if said["interfaces"]:
             self.views[place].set_result(view(place, said))
         else:  # "bridge": "none", or a default network of that kind: its silence is as it should be
-            self.views[place].set_result(View(place, error="containers are given no interface there"))
+            self.views[place].set_result(View(place, error=NO_INTERFACE))
 
     def on_host(self) -> None:
         """Ask from the host itself; its nameservers are asked elsewhere (`HostDns`)."""

@@ -174,6 +174,7 @@ def prove_healthy(healthy: Healthy, *, engine: str = "") -> dict[str, Any]:
         watch("check")
         row["engine"] = (report.get("engine") or {}).get("version")
         row["warnings"] = sorted(no_error(report))
+        all_reached(report)
     return row
 
 
@@ -236,6 +237,14 @@ def no_error(report: dict[str, Any]) -> set[str]:
     if any(r["severity"] == "error" for r in failing):
         raise NotProven(f"the doctor finds an error on a healthy machine\n{describe(report)}")
     return {r["id"] for r in failing}
+
+
+def all_reached(report: dict[str, Any]) -> None:
+    """See that nothing is shown as unreached where no check, not even a warning, says why."""
+    cells = [(row["target"], cell) for row in report["matrix"]["rows"] for cell in row["cells"]]
+    lost = [f"{target} from {cell['place']}: {cell['said']}" for target, cell in cells if cell["mark"] == "fail"]
+    if lost and not report["root_causes"]:
+        raise NotProven(f"the matrix of a healthy machine shows failures: {'; '.join(lost)}")
 
 
 def result(report: dict[str, Any], check: str) -> dict[str, Any]:
