@@ -11,7 +11,7 @@ export DOCKERDOCTOR_LAB ?= /var/tmp/dockerdoctor-lab
 VENV := $(DOCKERDOCTOR_LAB)/venv-$(shell sha256sum pyproject.toml | cut -c1-12)
 RUN := PYTHONPATH=. $(VENV)/bin/
 
-.PHONY: help demo test check fast browser lint docs docs-check site zipapp image lab prepare prepare-all matrix coverage bench
+.PHONY: help demo test check fast browser lint docs docs-check site zipapp image screenshots lab prepare prepare-all matrix coverage bench
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -77,6 +77,12 @@ browser: $(VENV)/ready
 		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium chromium-driver; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'selenium>=4.20'
 	$(RUN)pytest -q -m browser
+
+# make screenshots: the README's pictures, of the machine that make demo shows
+screenshots: prepare
+	@command -v chromium >/dev/null || { apt-get update && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; }
+	$(RUN)python docs/screenshots.py
 
 # Two machines at a time: each is a whole system, and two cores are common. A case that fails is tried once more, and said
 # to have been: whole machines share one host's time.

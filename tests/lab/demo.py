@@ -1,8 +1,10 @@
 """Show the doctor at work on a private machine: `make demo`. Dead DNS in daemon.json, examined, cured, proven."""
 
+import contextlib
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from tests.lab.machine import Machine
 from tests.lab.store import LabError
@@ -24,11 +26,18 @@ def show(machine: Machine, *command: str) -> int:
     return subprocess.run(machine.enter([*command], env=TERMINAL), stdin=subprocess.DEVNULL, check=False).returncode
 
 
+@contextlib.contextmanager
+def sick_machine() -> Iterator[Machine]:
+    """Boot a machine whose containers are given a nameserver that has died."""
+    with Machine.boot(daemon_json={"dns": [DEAD]}) as machine:
+        machine.firewall("PREROUTING", "-i", machine.slot.link, "-d", DEAD, "-j", "DROP", table="raw")
+        yield machine
+
+
 def main() -> int:
     """Break, check, fix, prove; exit 1 if any of it goes otherwise than it should."""
     say("A machine of its own boots: systemd, Docker Engine, a registry and a nameserver beside it")
-    with Machine.boot(daemon_json={"dns": [DEAD]}) as machine:
-        machine.firewall("PREROUTING", "-i", machine.slot.link, "-d", DEAD, "-j", "DROP", table="raw")
+    with sick_machine() as machine:
         say(f'Somebody wrote "dns": ["{DEAD}"] into its daemon.json; that server has since died')
         sick = show(machine, "doctor", "check")
         say("The fix: shown, applied, proven from new containers, or else put back")
