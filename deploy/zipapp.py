@@ -38,10 +38,12 @@ def gather(tree: Path, spare: Path) -> None:
     oldest = re.search(r'^requires-python = ">=([\d.]+)"$', pyproject, re.MULTILINE)
     if not listed or not oldest:
         raise SystemExit("pyproject.toml has no dependencies, or no requires-python")
+    # Whatever Python packs: what only some need goes in for all.
+    wanted = [requirement.partition(";")[0].strip() for requirement in ast.literal_eval(listed[1])]
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     pure = ["--platform=any", "--implementation=py", "--abi=none", "--only-binary=:all:"]
     subprocess.run(
-        [*pip, "install", f"--target={tree}", *pure, f"--python-version={oldest[1]}", *ast.literal_eval(listed[1])],
+        [*pip, "install", f"--target={tree}", *pure, f"--python-version={oldest[1]}", *wanted],
         check=True,
     )
     subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={spare}", str(REPO)], check=True)

@@ -154,6 +154,8 @@ def _values(command: Any, parameter: Any, last: str, before: str, host: Host) ->
         )
         found = _matching(source(host), tail, f"{before}{head}{comma}")
         return found, Directive.NO_FILES | (Directive.NO_SPACE if source is _report_files else Directive.DEFAULT)
+    if "FILE" in (parameter.metavar or ""):
+        return [], Directive.DEFAULT
     annotation = typing.get_type_hints(inspect.unwrap(command.callback)).get(parameter.name)
     kinds = [kind for kind in (annotation, *typing.get_args(annotation)) if isinstance(kind, type)]
     for kind in kinds:

@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "NO_COLOR": "Set to anything: no colours.",
 }
 FILES = {
+    "/etc/dockerdoctor.toml": "What the users of this host want of the doctor: checks that are ignored, targets of their own.",
     "/var/lib/dockerdoctor": "What was changed, and how it is taken back. Root's own.",
     "/etc/docker/daemon.json": "What dockerd is configured with; examined, and by `doctor fix` changed.",
 }

@@ -36,6 +36,7 @@ def host(tmp_path):
         ("check --report json=./re", [], Directive.DEFAULT),
         ("check --output ", [], Directive.DEFAULT),
         ("check -o ", [], Directive.DEFAULT),
+        ("check --config ", [], Directive.DEFAULT),
         ("check --output=./re", [], Directive.DEFAULT),
         ("check --timeout ", [], Directive.NO_FILES),
         ("check --only dns.server", ["dns.server-dead"], Directive.NO_FILES),
