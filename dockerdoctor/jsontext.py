@@ -93,6 +93,11 @@ def repaired(text: str) -> str | None:
     return fixed
 
 
+def corrections(text: str) -> tuple[Edit, ...]:
+    """What `repaired` changes, the last first; nothing where it would be a guess."""
+    return () if repaired(text) is None else tuple(sorted(_scan(text).edits, key=lambda e: e.start, reverse=True))
+
+
 def document(text: str) -> Node | None:
     """The first value of a text, when there are no fatal mistakes in it; what follows it does not count."""
     scan = _scan(text)

@@ -49,7 +49,8 @@ def client_config(config: ClientConfig) -> Finding:
         f"{config.path} is no valid JSON: {config.problem}",
         seen,
         cause="The client takes a broken file for an empty one: logins, proxies and the current context are gone.",
-        fix=(
+        fix=tuple(f"sed -i -E {quote(script)} {quote(config.path)}" for script in config.corrections)
+        or (
             f"python3 -m json.tool {quote(config.path)}",
             "# correct the line that it names; or start afresh, and log in again:",
             f"mv {quote(config.path)} {quote(f'{config.path}.broken')}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from shlex import quote
 from urllib.parse import urlsplit
 
 from dockerdoctor.checks.dns_answers import NO_SERVER
@@ -15,8 +18,10 @@ from dockerdoctor.checks.proxy_places import (
     shown,
     tried,
 )
+from dockerdoctor.checks.rewriting import typed
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers
+from dockerdoctor.facts.endpoint import ClientConfig
 from dockerdoctor.facts.inside import Inside
 from dockerdoctor.facts.listeners import Listeners
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial
@@ -121,11 +126,19 @@ def container_name(settings: ProxySettings, trials: ProxyTrials, inside: Inside)
             *(Evidence(f"nameservers, in the {v.place}", ", ".join(v.nameservers)) for v in inside.views),
             cause=f"The nameservers that containers are given do not know {trial.host}.",
             fix=(
-                "# give containers the nameserver that knows it: doctor fix-dns --dns IP --write",
-                f"# or write the proxy's address in place of {trial.host} in {place_of(settings, users[0]) or users[0].source}",
+                "# better, where there is one: give containers the nameserver that knows it: doctor fix-dns --dns IP --write",
+                *_by_address(settings, users, trial, here.address),
             ),
         )
     return passed("containers resolve their proxy, or are given its address")
+
+
+def _by_address(settings: ProxySettings, users: Sequence[Setting], trial: Trial, address: str) -> tuple[str, ...]:
+    """Write the proxy's address where its name is; one that is asked with TLS has a certificate for its name alone."""
+    place = place_of(settings, users[0]) or users[0].source
+    if not address or ":" in address or trial.scheme == "https":
+        return (f"# or write the proxy's address in place of {trial.host} in {place}",)
+    return rewrite(settings, users, f'(//|@|[" =]){address_of(trial)}', rf"\1{address}:{trial.port}")
 
 
 @check(
@@ -167,7 +180,9 @@ def container_blocked(settings: ProxySettings, trials: ProxyTrials, inside: Insi
     severity=Severity.WARNING,
     docs=CLIENT,
 )
-def container_missing(settings: ProxySettings, registries: Registries, inside: Inside) -> Finding:
+def container_missing(
+    settings: ProxySettings, registries: Registries, inside: Inside, config: ClientConfig | None
+) -> Finding:
     """
     The daemon's proxy is for pulls alone; what runs in containers and builds is told by the client's config.json.
 
@@ -191,11 +206,25 @@ def container_missing(settings: ProxySettings, registries: Registries, inside: I
     if not direct or any(e.ok for _, e in direct) or not any(e.ok for _, e in through):
         return passed("containers get out without it, or would not get to it")
     entries = {"httpProxy": has.get("HTTP_PROXY"), "httpsProxy": has.get("HTTPS_PROXY"), "noProxy": has.get("NO_PROXY")}
-    body = ", ".join(f'"{k}": "{s.value}"' for k, s in entries.items() if s)
+    proxies = {k: s.value for k, s in entries.items() if s}
     return failed(
         f"containers are given no proxy, and {host}:{port} is out of their reach without {chosen.value}",
         *shown(settings.daemon),
         *(Evidence(f"connect {e.target}, from the {place}", e.outcome) for place, e in (*direct, *through)),
         cause="Only the daemon has the proxy; builds and containers have no way out.",
-        fix=(f'# add to ~/.docker/config.json: "proxies": {{"default": {{{body}}}}}',),
+        fix=_told(proxies, config),
     )
+
+
+def _told(proxies: dict[str, str], config: ClientConfig | None) -> tuple[str, ...]:
+    """Put proxies into the client's configuration: before all that it has, which may be secret and is not shown."""
+    member = f'"proxies": {typed({"default": proxies})}'
+    if config is None or config.problem or config.proxies or "***" in member or not member.isascii():
+        return (f"# add to {config.path if config else '~/.docker/config.json'}: {member}",)
+    path = quote(config.path)
+    if not config.exists:
+        return (f"install -D -m 600 /dev/stdin {path} <<'END'\n{{\n  {member}\n}}\nEND",)
+    # The first brace is the object's own; what sed would take for its own signs is marked.
+    literal = re.sub(r"([#&\\])", r"\\\1", member) + ("" if config.empty else ",")
+    script = f"s#{{#{{\\n  {literal}#"
+    return (f"sed -i -z {quote(script)} {path}",)

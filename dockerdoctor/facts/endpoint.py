@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dockerdoctor import jsontext
 from dockerdoctor.facts.preferences import Preferences
 from dockerdoctor.host import Host, failure_name
 from dockerdoctor.measure import probe
@@ -49,6 +50,10 @@ class ClientConfig:
     proxies: tuple[tuple[str, str, str], ...] = ()  # ("default" or an engine's URL, "httpProxy", URL without password)
     builder: str = ""  # the plugin that `docker build` is made to be, by `docker buildx install`
     plugin_folders: tuple[str, ...] = ()  # where to look for plugins first
+    corrections: tuple[
+        str, ...
+    ] = ()  # of a broken file: scripts for sed that move marks and show nothing of what it holds
+    empty: bool = False  # an object with nothing in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,26 @@ def _client_config(host: Host) -> tuple[str, dict[str, object], str, bool]:
     return path, data, "", True
 
 
+# What a correction may add: marks, never text of the file's own.
+MARKS = re.compile(r"[\s,:{}\[\]\"]*")
+
+
+def corrections(text: str) -> tuple[str, ...]:
+    """Say as scripts for sed, by places alone, what makes broken JSON whole; nothing where that would be a guess."""
+    scripts = []
+    for edit in jsontext.corrections(text):
+        line, column = jsontext.place(text, edit.start)
+        before, gone = text[edit.start - column + 1 : edit.start], text[edit.start : edit.end]
+        if not MARKS.fullmatch(edit.new) or "\n" in gone or not (before + gone).isascii():
+            return ()
+        new = edit.new.replace("\n", "\\n")
+        if edit.start == len(text) and not before:
+            scripts.append(f"$s/$/\\n{new.strip()}/")
+        elif gone or new:
+            scripts.append(f"{line}s/^(.{{{len(before)}}}).{{{len(gone)}}}/\\1{new}/")
+    return tuple(scripts)
+
+
 def mask_url(url: str) -> str:
     """Take the password out of a URL, and out of anything that looks like one without a scheme."""
     head, at, tail = url.rpartition("@")
@@ -270,6 +295,7 @@ def client_config(host: Host) -> ClientConfig:
         for key, value in entries.items()
     )
     extra = data.get("cliPluginsExtraDirs")
+    broken = problem.startswith("line ")
     return ClientConfig(
         path,
         exists,
@@ -281,6 +307,8 @@ def client_config(host: Host) -> ClientConfig:
         proxies,
         str(table("aliases").get("builder") or ""),
         tuple(str(folder) for folder in extra) if isinstance(extra, list) else (),
+        corrections(host.text(path)) if broken else (),
+        empty=exists and not problem and not data,
     )
 
 

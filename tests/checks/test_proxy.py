@@ -16,6 +16,7 @@ from dockerdoctor.checks import (
 from dockerdoctor.facts.container_details import Details, Health
 from dockerdoctor.facts.containers import Attachment, Container, Containers
 from dockerdoctor.facts.engine import Unit, Units
+from dockerdoctor.facts.endpoint import ClientConfig
 from dockerdoctor.facts.inside import Exchange, Inside, View
 from dockerdoctor.facts.listeners import InContainer, Listener, Listeners
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting
@@ -367,7 +368,31 @@ def test_container_missing(direct, through_proxy, settings, status):
 
     there = Inside(view("host"), view("default bridge"), view("user network"))
     served = Registries((registry("mirror", asked=HTTP(200, via=P, url="http://m.test/v2/")),))
-    assert proxy_containers.container_missing.decide(settings, served, there).status is status
+    assert proxy_containers.container_missing.decide(settings, served, there, None).status is status
+
+
+@pytest.mark.parametrize(
+    ("config", "first"),
+    [
+        (None, "# add to ~/.docker/config.json"),
+        (ClientConfig("/c", exists=False), "install -D -m 600 /dev/stdin /c"),
+        (ClientConfig("/c", exists=True, empty=True), "sed -i -z"),
+        (ClientConfig("/c", exists=True), "sed -i -z"),
+        (ClientConfig("/c", exists=True, problem="line 1"), "# add to /c"),
+        (ClientConfig("/c", exists=True, proxies=(("tcp://x", "httpProxy", "p"),)), "# add to /c"),
+    ],
+)
+def test_the_proxy_is_put_before_all_that_the_configuration_has(config, first):
+    there = Inside(
+        *(
+            View(p, exchanges=(Exchange("m.test:80", "timeout", "", 0.0), Exchange("10.0.0.9:3128", "ok", "", 0.0)))
+            for p in ("a", "b", "c")
+        )
+    )
+    served = Registries((registry("mirror", asked=HTTP(200, via=P, url="http://m.test/v2/")),))
+    (step,) = proxy_containers.container_missing.decide(daemon(), served, there, config).fix
+    assert step.startswith(first)
+    assert ('3128"}},' in step) is bool(config and config.exists and not config.empty and "sed" in step)
 
 
 def asking(test, output, *env, network="bridge", code=1):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 
 import pytest
 
@@ -199,3 +200,28 @@ def test_other_engines_are_looked_for_only_when_there_is_a_reason(tmp_path):
     ping = DaemonPing("ok", answered=True)
     assert other_engines.measure(host, endpoint=ChosenEndpoint(DEFAULT, "default"), ping=ping).answering == ()
     assert other_engines.measure(host, endpoint=ChosenEndpoint("tcp://h:1", "DOCKER_HOST"), ping=ping).answering == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"auths": {},}\n',
+        '{\n  "auths": {"r": {"auth": "s3cret"}},\n  "credsStore": "pass",\n}\n',
+        '{\n  "auths": {"r": {"auth": "s3cret"}}\n  "credsStore": "pass"\n}\n',
+        '{"auths": {"r": {"auth": "s3cret"}}\n',
+        '{"auths": {"r": {"auth": "s3cret"}}',
+        '{\n  // mine\n  "auths": {}\n}\n',
+    ],
+)
+def test_marks_are_moved_in_a_broken_configuration_and_nothing_of_it_is_shown(tmp_path, text):
+    scripts = client_config.measure(patient(tmp_path, text)).corrections
+    assert scripts
+    assert "s3cret" not in str(scripts)
+    for script in scripts:
+        text = subprocess.run(["sed", "-E", script], input=text, capture_output=True, text=True, check=True).stdout
+    assert "auths" in json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["hello", '{"auths": {"r": {"auth": \'s3cret\'}}}', '{"é": 1,}', ""])
+def test_a_guess_is_no_correction(tmp_path, text):
+    assert client_config.measure(patient(tmp_path, text)).corrections == ()

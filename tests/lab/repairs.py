@@ -8,7 +8,6 @@ COPIES = "files inside a container are copied out and in by a shell; the next co
 BELOW = "owners of everything below a folder would have to be kept"
 MOUNTS = "mounts and control groups are the host's, and the order of its start-up"
 PACKAGES = "packages are the package manager's to install, and to take away"
-SESSION = "a variable of the caller's shell is for the caller to unset"
 BUILDS = "nothing is changed: a file's time is"
 INSIDE = "rules inside a container are its own, and gone with it"
 MOUNTED = "the file is mounted into a container, which would keep the old one if another took its place"
@@ -24,15 +23,12 @@ BY_HAND = {
     "cgroup-v1-v2-mismatch:not-mounted": MOUNTS,
     "cgroup-v1-v2-mismatch:running": MOUNTS,
     "cgroup-v1-v2-mismatch:none": MOUNTS,
-    "client-api-*": SESSION,
     "buildx-missing:*": PACKAGES,
     "compose-missing-or-v1:missing": PACKAGES,
     "docker-py-requests-http-docker:*": PACKAGES,
     "proxy-config-json-invalid:owner": BELOW,
     "registry-x509-unknown-authority:self-signed": "whom to trust is for a person to say, with the fingerprint at hand",
     "disk-xfs-no-dtype:ext4": "a file system is changed for good",
-    "docker-host-wrong-env*": SESSION,
-    "remote-tls-*": SESSION,
     "dns-buildkit-differs*": BUILDS,
     "dns-embedded-resolver-broken:kill-switch*": INSIDE,
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",

@@ -441,7 +441,7 @@ FAULTS: tuple[Fault, ...] = (
         check="engine.client-config",
         inject="""mkdir -p /root/.docker; echo '{"auths": {},}' > /root/.docker/config.json""",
         broken="docker ps 2>&1 | grep -v WARNING > /dev/null; ! docker ps 2>&1 | grep -q WARNING",
-        cure="rm /root/.docker/config.json",
+        verify_fix=True,
     ),
     Fault(
         id="proxy-config-json-invalid:owner",

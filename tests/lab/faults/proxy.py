@@ -316,7 +316,16 @@ FAULTS = (
         setup=behind_proxy,
         inject="rm .docker/config.json",
         broken=FETCH,
-        cure=client(PROXY),
+        verify_fix=True,
+        severity="warning",
+    ),
+    Fault(
+        "proxy-build-not-set:other-settings",
+        "proxy.container-missing",
+        setup=behind_proxy,
+        inject="""printf '{\\n\\t"auths": {"reg.test": {"auth": "eDp5"}}\\n}' > .docker/config.json""",
+        broken=FETCH,
+        verify_fix=True,
         severity="warning",
     ),
     Fault(
@@ -326,7 +335,7 @@ FAULTS = (
         setup=named_proxy,
         inject=name_for_the_host_alone,
         broken=FETCH,
-        cure=client(PROXY),
+        verify_fix=True,
     ),
     Fault(
         "proxy-url-without-scheme",
