@@ -181,10 +181,14 @@ MARKS = re.compile(r"[\s,:{}\[\]\"]*")
 
 def corrections(text: str) -> tuple[str, ...]:
     """Say as scripts for sed, by places alone, what makes broken JSON whole; nothing where that would be a guess."""
-    scripts = []
-    for edit in jsontext.corrections(text):
+    scripts: list[str] = []
+    # Nothing to go by is nothing to correct, and sed has no line of it.
+    for edit in jsontext.corrections(text) if text else ():
         line, column = jsontext.place(text, edit.start)
         before, gone = text[edit.start - column + 1 : edit.start], text[edit.start : edit.end]
+        if not before and gone.endswith("\n") and gone.count("\n") == 1:
+            scripts.append(f"{line}d")
+            continue
         if not MARKS.fullmatch(edit.new) or "\n" in gone or not (before + gone).isascii():
             return ()
         new = edit.new.replace("\n", "\\n")

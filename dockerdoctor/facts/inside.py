@@ -54,7 +54,7 @@ class Exchange:
     outcome: str
     reply: str
     seconds: float
-    address: str = ""  # of a target: the one that was tried last
+    address: str = ""  # that the connection was to; of a target: the one that was tried last
 
     @property
     def ok(self) -> bool:

@@ -166,9 +166,10 @@ def exchange(host: str, port: int, send: str = "", patience: float = 0.0, timeou
     """
     began = time.time()
     while True:
-        reply, status = "", "ok"
+        reply, status, address = "", "ok", ""
         try:
             sock = socket.create_connection((host, port), timeout)
+            address = str(sock.getpeername()[0])
             sock.settimeout(timeout)
             if send:
                 sock.sendall(send.encode("latin-1"))
@@ -186,6 +187,7 @@ def exchange(host: str, port: int, send: str = "", patience: float = 0.0, timeou
         "outcome": status,
         "reply": reply,
         "seconds": round(time.time() - began, 4),
+        "address": address,
     }
 
 

@@ -15,8 +15,8 @@ from dockerdoctor.checks import (
 )
 from dockerdoctor.facts.container_details import Details, Health
 from dockerdoctor.facts.containers import Attachment, Container, Containers
-from dockerdoctor.facts.engine import Unit, Units
 from dockerdoctor.facts.endpoint import ClientConfig
+from dockerdoctor.facts.engine import Unit, Units
 from dockerdoctor.facts.inside import Exchange, Inside, View
 from dockerdoctor.facts.listeners import InContainer, Listener, Listeners
 from dockerdoctor.facts.proxy import ProxySettings, ProxyTrials, Setting, Trial, UnitSetting

@@ -210,6 +210,7 @@ def test_other_engines_are_looked_for_only_when_there_is_a_reason(tmp_path):
         '{\n  "auths": {"r": {"auth": "s3cret"}}\n  "credsStore": "pass"\n}\n',
         '{"auths": {"r": {"auth": "s3cret"}}\n',
         '{"auths": {"r": {"auth": "s3cret"}}',
+        "{'auths': {}}",
         '{\n  // mine\n  "auths": {}\n}\n',
     ],
 )
@@ -222,6 +223,6 @@ def test_marks_are_moved_in_a_broken_configuration_and_nothing_of_it_is_shown(tm
     assert "auths" in json.loads(text)
 
 
-@pytest.mark.parametrize("text", ["hello", '{"auths": {"r": {"auth": \'s3cret\'}}}', '{"é": 1,}', ""])
+@pytest.mark.parametrize("text", ["hello", '{"é": 1,}', ""])
 def test_a_guess_is_no_correction(tmp_path, text):
     assert client_config.measure(patient(tmp_path, text)).corrections == ()
