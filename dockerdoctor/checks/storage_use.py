@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 
+from dockerdoctor.checks.rewriting import impact, quoted, restarted, rewritten, with_member
 from dockerdoctor.checks.storage import size
 from dockerdoctor.examine import check, failed, passed, skipped
 from dockerdoctor.facts.containers import Containers
 from dockerdoctor.facts.daemon_json import DaemonJson, flag_values
 from dockerdoctor.facts.endpoint import Settings
-from dockerdoctor.facts.engine import EngineInfo
+from dockerdoctor.facts.engine import EngineInfo, Units
 from dockerdoctor.facts.storage import EntryTypes, Filesystem, Logs, Storage
 from dockerdoctor.model import Evidence, Finding, Severity
 
@@ -25,7 +27,15 @@ LONG_OF_SMALL, SMALL_SHARE = 64 << 20, 0.1
     severity=Severity.WARNING,
     docs="https://docs.docker.com/engine/logging/drivers/json-file/",
 )
-def logs(storage: Storage, logs: Logs, containers: Containers | None, settings: Settings | None = None) -> Finding:
+def logs(
+    storage: Storage,
+    logs: Logs,
+    containers: Containers | None,
+    settings: Settings | None = None,
+    config: DaemonJson | None = None,
+    units: Units | None = None,
+    info: EngineInfo | None = None,
+) -> Finding:
     """
     The json-file driver keeps all that a container ever says, unless max-size is set (moby/moby#16297).
 
@@ -53,11 +63,30 @@ def logs(storage: Storage, logs: Logs, containers: Containers | None, settings: 
             else "It is longer than a log with a limit would be; its container could not be asked for one."
         ),
         fix=(
-            '# in /etc/docker/daemon.json: "log-opts": {"max-size": "10m", "max-file": "3"}; restart docker',
+            *(rotated := _rotated(config, units)),
+            # Last: what is gone for good only goes when all else has come about.
+            f"# what {name} has said, {size(length)}, is gone for good with this; keep a copy if it is of use:",
+            f"truncate --size 0 {shlex.quote(path)}",
             "# then make the containers anew: a log driver's options are each container's own",
-            f"# if what it said is of no use any more: truncate --size 0 {shlex.quote(path)}",
         ),
+        impact=impact(info) if any(not step.startswith("#") for step in rotated) else "",
     )
+
+
+def _rotated(config: DaemonJson | None, units: Units | None) -> tuple[str, ...]:
+    """Give containers that are made from now on a log with a limit, where they get one without."""
+    if config is None or any(flag_values(config.flags, flag) for flag in ("log-driver", "log-opt")):
+        return ('# give dockerd the options of logs: "log-opts": {"max-size": "10m", "max-file": "3"}; restart docker',)
+    given = config.settings or {}
+    options = given.get("log-opts")
+    limits = options if isinstance(options, dict) else {}
+    if given.get("log-driver", "json-file") != "json-file" or "max-size" in limits:
+        return ()
+    text = with_member(config.text, "log-opts", {**limits, "max-size": "10m", "max-file": "3"})
+    if not config.exists:
+        folder = shlex.quote(posixpath.dirname(config.path))
+        return (f"mkdir -p {folder}", f"tee {shlex.quote(config.path)} <<< {quoted(text.rstrip())}", *restarted(units))
+    return rewritten(config, text, units) if text else (f"# set log-opts in {config.path}, once it is valid again",)
 
 
 @check(

@@ -65,7 +65,7 @@ FAULTS = (
         # A file with a hole: it takes no space, and has the length of one that does.
         inject=f"truncate --size 1200M {LOG}",
         broken=f"test $(stat -c %s {LOG}) -lt 100000000",
-        cure=f"truncate --size 0 {LOG}",
+        verify_fix=True,
     ),
     Fault(
         "disk-overlay-on-overlay-vfs",
