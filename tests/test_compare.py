@@ -116,7 +116,7 @@ def test_an_archive_says_when_it_was_made():
         b'{"results": [{"id": "a.b", "title": "", "severity": "dire", "status": "fail", "summary": ""}]}',
         b'{"results": [{"id": "a.b", "title": "", "severity": [], "status": {}, "summary": ""}]}',
         b"\x1f\x8bjunk",
-        pack({"a.txt": "a"}, "x", datetime.now(timezone.utc)),
+        pytest.param(pack({"a.txt": "a"}, "x", datetime.now(timezone.utc)), id="archive"),
     ],
 )
 def test_other_files_are_refused(data):
