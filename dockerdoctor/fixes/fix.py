@@ -42,8 +42,9 @@ from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Report, Result, Severity, Status
 from dockerdoctor.paste import bare
 
-# What was restarted needs a moment; a proof that fails for longer is none.
-PROOF_DEADLINE = 25.0  # seconds
+# What was restarted needs a moment, and a flow of UDP is remembered the old way for half a minute
+# (nf_conntrack_udp_timeout); a proof that fails for longer is none.
+PROOF_DEADLINE = 40.0  # seconds
 PROOF_PAUSE = 1.0
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dockerdoctor.fixes.shell import NotOurs
 from dockerdoctor.fixes.steps import Back, Folder, Put, Run, from_json, to_json
-from dockerdoctor.fixes.vocabulary import understand
+from dockerdoctor.fixes.vocabulary import automatic, understand
 from dockerdoctor.host import MAX_FILE_BYTES, Completed, Host
 
 RULES = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -i docker0 -j DROP\n"
@@ -44,6 +44,14 @@ SAYS = {
     "iptables -t filter -S FORWARD": RULES,
     "nft --stateless --handle list chain inet fw out": NFT,
     "sysctl -n net.ipv4.ip_forward": "0\n",
+    "ip rule show priority 90": "",
+    "ip rule show priority 91": "91:\tfrom all lookup vpn\n",
+    "ip -o route show exact 10.9.0.0/16": "10.9.0.0/16 dev tun0 scope link linkdown \n",
+    "ip -o route show exact 10.8.0.0/16": "",
+    "ip -o route show exact 10.7.0.0/16": "10.7.0.0/16 via 10.0.0.1 dev eth0\n10.7.0.0/16 via 10.0.0.2 dev eth0 metric 9\n",
+    "systemctl show --property Transient --value web.service": "no\n",
+    "systemctl show --property Transient --value run-1.service": "yes\n",
+    "systemctl is-active --quiet run-1.service": "",
     "prlimit --pid 9 --nofile --output SOFT,HARD --noheadings --raw": "64 4096\n",
     "ip -o link show dev docker0": "3: docker0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500\n",
     "ip -o link show dev br-1": "4: br-1: <BROADCAST,MULTICAST> mtu 1500\n",
@@ -229,6 +237,12 @@ def test_later_commands_see_earlier_ones(host):
         ),
         ("docker network create app", Run(("docker", "network", "create", "app"), (Back(("docker", "network", "rm", "app"), lenient=True, lasting=True),))),
         ("docker network connect --alias redis new web", Run(("docker", "network", "connect", "--alias", "redis", "new", "web"), (Back(("docker", "network", "disconnect", "new", "web"), lenient=True, lasting=True),))),
+        ("sleep 4", Run(("sleep", "4"))),
+        ("rm -f /run/x.pid", Run(("rm", "-f", "/run/x.pid"))),
+        ("ip rule add from 10.9.0.0/16 lookup main priority 90", Run(("ip", "rule", "add", "from", "10.9.0.0/16", "lookup", "main", "priority", "90"), (Back(("ip", "rule", "del", "from", "10.9.0.0/16", "lookup", "main", "priority", "90"), ("ip", "rule", "show", "priority", "90"), "90:"),))),
+        ("ip route replace 10.9.0.0/16 dev br0", Run(("ip", "route", "replace", "10.9.0.0/16", "dev", "br0"), (Back(("ip", "route", "replace", "10.9.0.0/16", "dev", "tun0", "scope", "link"), lenient=True),))),
+        ("ip route replace 10.8.0.0/16 dev br0 src 10.8.0.1", Run(("ip", "route", "replace", "10.8.0.0/16", "dev", "br0", "src", "10.8.0.1"), (Back(("ip", "route", "del", "10.8.0.0/16", "dev", "br0", "src", "10.8.0.1"), lenient=True),))),
+        ("nft chain inet fw out '{ policy drop ; }'", Run(("nft", "chain", "inet", "fw", "out", "{ policy drop ; }"), (Back(("nft", "chain", "inet", "fw", "out", "{ policy accept ; }")),))),
         ("docker start busy", Run(("docker", "start", "busy"))),
         ("docker stop busy done", Run(("docker", "stop", "busy", "done"), (Back(("docker", "start", "busy"), lenient=True),))),
         ("docker start db", Run(("docker", "start", "db"), (Back(("docker", "stop", "db"), lenient=True),))),
@@ -363,6 +377,17 @@ def test_a_container_that_has_left_a_network_may_join_another_of_its_name(host):
         ("docker network disconnect other web", "is not on other"),
         ("docker network disconnect fixed web", "an address"),
         ("docker network disconnect named web", "other names"),
+        ("mount -o remount,rw /srv", "is in use at once"),
+        ("systemctl start srv.mount", "is in use at once"),
+        ("systemctl stop run-1.service", "has no file"),
+        ("kill 9", "does not come back"),
+        ("ip rule add from all lookup main priority 91", "priority 91 already"),
+        ("ip rule add from all lookup main", "priority NUMBER"),
+        ("ip route replace 10.7.0.0/16 dev br0", "several routes"),
+        ("ip route add 10.7.0.0/16 dev br0", "ip route replace"),
+        ("ip neigh flush all", "of ip only"),
+        ("nft chain inet odd out '{ policy drop ; }'", "no policy"),
+        ("sleep 1m", "sleep SECONDS"),
         ("timedatectl set-ntp true", "a clock that jumps"),
         ("nsenter --net --target 9 iptables -F", "inside a container"),
     ],
@@ -440,3 +465,31 @@ def test_the_default_context_is_chosen_by_one_line_of_the_clients_file(host, bef
     file.write_text("no")
     with pytest.raises(NotOurs, match="line 1 column 1"):
         understand(["docker context use default"], own)
+
+
+def test_what_dockerd_makes_anew_is_not_taken_away(host):
+    name = "/var/lib/docker/network/files/local-kv.db"
+    file = host.path(name)
+    file.parent.mkdir(parents=True)
+    file.write_text("x")
+    with pytest.raises(NotOurs, match="makes another"):
+        understand([f"mv {name} {name}.broken"], host)
+
+
+@pytest.mark.parametrize(
+    ("fix", "mine"),
+    [
+        ("kill 9", False),
+        ("kill -CONT 9", True),
+        ("docker run -d redis", False),
+        ("docker --context default context use default", True),
+        ("docker logout reg.example", False),
+        ("docker network rm app", False),
+        ("docker network connect app web", True),
+        ("ip route replace 10.8.0.0/16 dev br0", True),
+        ("ip neigh flush all", False),
+        ("mount -o remount,rw /srv", False),
+    ],
+)
+def test_what_can_never_be_taken_back_is_not_called_automatic(fix, mine):
+    assert automatic([fix]) is mine

@@ -11,6 +11,12 @@ PACKAGES = "packages are the package manager's to install, and to take away"
 BUILDS = "nothing is changed: a file's time is"
 INSIDE = "rules inside a container are its own, and gone with it"
 MOUNTED = "the file is mounted into a container, which would keep the old one if another took its place"
+PROCESS = "a process that has ended does not come back"
+LETS_GO = "what is mounted, or written to again, is in use at once, and is not let go of while it is"
+NETWORK = (
+    "another network in its place is another network to whatever has its id, and its containers leave it meanwhile"
+)
+LOGIN = "a login is for the person who has it"
 # By patterns of their ids.
 BY_HAND = {
     "dns-stale-container-resolvconf:own-*": MOUNTED,
@@ -31,6 +37,18 @@ BY_HAND = {
     "disk-xfs-no-dtype:ext4": "a file system is changed for good",
     "dns-buildkit-differs*": BUILDS,
     "dns-embedded-resolver-broken:kill-switch*": INSIDE,
+    "disk-data-root-mount-missing*": LETS_GO,
+    "disk-data-root-readonly*": LETS_GO,
+    "daemon-start-failure:network-database": "dockerd makes another database at once, which nobody may overwrite",
+    "port-in-use-by-host-process:loopback": PROCESS,
+    "port-ipv6-localhost*": PROCESS,
+    "port-shadowed-host-service*": PROCESS,
+    "port-stale-docker-proxy*": PROCESS,
+    "net-subnet-overlap*": NETWORK,
+    "net-address-pool-exhausted": NETWORK,
+    "registry-auth-expired*": LOGIN,
+    "redis-name-not-resolved:nobody": "a container that is not there is made by whoever knows what it needs",
+    "dns-broken-resolvconf-symlink:dangling": "a link in a file's place is not made",
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",
 }
 

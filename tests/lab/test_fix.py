@@ -30,7 +30,10 @@ ALWAYS = {
     "redis-name-not-resolved",
 }
 # dockerd writes its own rules whenever it starts: what was missing, or pending in a file, is there afterwards, and stays.
-OWN_RULES = ("daemon-json-not-reloaded*", "net-docker-chains-flushed*", "net-nft-flush-ruleset*")
+OWN_RULES = (
+    *("daemon-json-not-reloaded*", "net-docker-chains-flushed*", "net-nft-flush-ruleset*", "net-iptables-false*"),
+    "net-forward-drop-other-firewall:policy",
+)
 # All that a fix may touch, but for the order of rules: dockerd puts its own first whenever a network is made.
 STATE = r"""
     for place in /etc/docker /etc/systemd /etc/sysctl.d /etc/sysctl.conf /etc/default /etc/nftables.conf /root/.docker /root/.profile
@@ -68,6 +71,8 @@ def prove_fix(fault: Fault, engine: str) -> None:
         Machine.boot(**fault.machine) as m,
     ):
         do(m, fault.setup)
+        if failure := fails(m, fault):
+            raise NotProven(f"`broken` fails before the fault is there: {failure}")
         do(m, fault.inject)
         # What the user tried stands in the engine's log, and names registries to look at.
         if not fails(m, fault):

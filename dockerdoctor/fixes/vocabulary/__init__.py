@@ -21,10 +21,17 @@ from dockerdoctor.host import Host
 SESSION = frozenset({"unset", "export", "newgrp", "cd", "source", "exec", "sudo"})
 # Why some programs are for a person to start.
 LEFT = {
+    "mount": "what is mounted, or written to again, is in use at once, and is not let go of while it is",
     "chcon": "labels of everything below a folder would have to be kept",
     "nsenter": "a rule inside a container goes with it, and whatever sets up the firewall in there writes its own again",
     "timedatectl": "a clock that jumps cannot be taken back, and whatever runs here sees it: databases, leases, certificates; "
     "a person chooses the moment",
+}
+# Of programs that can be taken back in part: what the next word must be.
+IN_PART = {
+    "docker": frozenset(containers.VERBS),
+    "ip": frozenset({"link", "address", "rule", "route"}),
+    "kill": frozenset({"-CONT"}),
 }
 # What stands in the place of a password in all that is shown.
 MASK = "***"
@@ -56,7 +63,6 @@ WORDS: Mapping[str, Word] = dict.fromkeys(FIREWALL, firewall.iptables) | {
     "ip": kernel.ip,
     "kill": kernel.kill,
     "mkdir": files.mkdir,
-    "mount": kernel.mount,
     "mv": files.mv,
     "networkctl": services.networkctl,
     "nft": firewall.nft,
@@ -65,6 +71,7 @@ WORDS: Mapping[str, Word] = dict.fromkeys(FIREWALL, firewall.iptables) | {
     "rm": files.rm,
     "rmdir": files.rmdir,
     "sed": files.sed,
+    "sleep": kernel.sleep,
     "sysctl": kernel.sysctl,
     "systemctl": services.systemctl,
     "tee": files.tee,
@@ -112,9 +119,14 @@ def automatic(fix: Iterable[str]) -> bool:
     if is_fix_dns(mine):
         return True
     try:
-        return bool(mine) and all(WORDS.get(one.words[0]) for line in mine for one in commands(line))
+        return bool(mine) and all(map(_known, (one for line in mine for one in commands(line))))
     except NotOurs:
         return False
+
+
+def _known(one: Simple) -> bool:
+    program = one.words[0]
+    return program in WORDS and (program not in IN_PART or bool(IN_PART[program] & set(one.words[1:])))
 
 
 def is_fix_dns(fix: Iterable[str]) -> bool:

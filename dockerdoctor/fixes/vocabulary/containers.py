@@ -12,6 +12,9 @@ from dockerdoctor.fixes.shell import NotOurs, Simple
 from dockerdoctor.fixes.steps import Back, Put, Run, Step
 from dockerdoctor.fixes.vocabulary.desk import Desk
 
+# What can be taken back, or is taken away with a consent of its own.
+VERBS = ("restart", "start", "stop", "create", "connect", "disconnect", "update", "prune", "use")
+
 
 def docker(one: Simple, desk: Desk) -> Iterator[Step]:
     """Containers that run or do not, networks that are made and joined, limits, contexts."""

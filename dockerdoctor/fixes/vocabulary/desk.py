@@ -16,6 +16,10 @@ KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 MOUNTED = re.compile(r"/containers/[0-9a-f]{64}/")
 
 
+# dockerd makes another at once (libnetwork's store); to take its removal back would be to overwrite that.
+MADE_ANEW = re.compile(r"/network/files/local-kv\.db$")
+
+
 class Desk:
     """The host's files, and on top of them what the steps so far make of them."""
 
@@ -59,6 +63,8 @@ class Desk:
 
     def put(self, path: str, after: FileState | None) -> Put:
         """Plan that a file becomes this."""
+        if after is None and MADE_ANEW.search(path):
+            raise NotOurs(f"dockerd makes another {path} at once, which nobody may overwrite")
         step = Put(path, self.state(path), after)
         self.planned[path] = after
         return step

@@ -90,8 +90,11 @@ def rm(one: Simple, desk: Desk) -> Iterator[Step]:
     if set(options) - {"f"}:
         raise NotOurs("whole folders are not kept")
     for name in names:
-        if _there(name, desk, missing=bool(options)):
-            yield desk.put(desk.itself(name), None)
+        if not _there(name, desk, missing=bool(options)):
+            continue
+        real = desk.itself(name)
+        # A program's own while it runs, and gone with the next boot: whoever starts writes another in the place of a stale one.
+        yield Run(("rm", "-f", real)) if real.startswith("/run/") else desk.put(real, None)
 
 
 def mkdir(one: Simple, desk: Desk) -> Iterator[Step]:

@@ -14,6 +14,9 @@ from dockerdoctor.fixes.vocabulary.desk import Desk
 FOREIGN = re.compile(r"\bxt (match|target)\b|#")
 
 
+POLICY = re.compile(r"\bpolicy (\w+) ?;")
+
+
 def iptables(one: Simple, desk: Desk) -> Iterator[Step]:
     """A rule or a policy; what a chain will hold is known to the next command."""
     program, *words = one.words
@@ -62,8 +65,11 @@ def nft(one: Simple, desk: Desk) -> Iterator[Step]:
     """A rule is deleted by its handle, and put back behind the one before it; one that is added is known by its new handle."""
     act, kind, *words = one.words[1:]
     where = words[:3]
+    if act == "chain":
+        yield _policy(one, desk)
+        return
     if kind != "rule" or act not in {"delete", "insert", "add"} or len(words) < 5:
-        raise NotOurs("of nft only single rules can be taken back")
+        raise NotOurs("of nft only single rules and policies can be taken back")
     listing = ("nft", "--stateless", "--handle", "list", "chain", *where)
     lines = desk.chain(*listing)
     rules = [line.rpartition(" # handle ")[::2] for line in lines if line.startswith("\t\t") and " # handle " in line]
@@ -91,3 +97,13 @@ def nft(one: Simple, desk: Desk) -> Iterator[Step]:
     before = ("add", "rule", *where, "position", handles[place - 1]) if place else ("insert", "rule", *where)
     test = ("nft", "--stateless", "list", "chain", *where)
     yield Run(one.words, (Back(("nft", *before, rule), test, f"{shown}\n", expected=False),))
+
+
+def _policy(one: Simple, desk: Desk) -> Run:
+    """What a chain does with the packets that no rule of it is about."""
+    where, wanted = one.words[2:5], POLICY.search(" ".join(one.words[5:]))
+    listing = ("nft", "--stateless", "--handle", "list", "chain", *where)
+    now = POLICY.search("\n".join(desk.chain(*listing)))
+    if not (now and wanted):
+        raise NotOurs(f"{' '.join(where)} has no policy")
+    return Run(one.words, (Back(("nft", "chain", *where, f"{{ policy {now[1]} ; }}")),))

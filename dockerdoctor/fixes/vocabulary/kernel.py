@@ -1,4 +1,4 @@
-"""What the kernel is told: settings, links, limits of processes, mounts, connections."""
+"""What the kernel is told: settings, links, routes, limits of processes, connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def sysctl(one: Simple, desk: Desk) -> Iterator[Step]:
 
 
 def ip(one: Simple, desk: Desk) -> Iterator[Step]:
-    """A link that comes up, an address that is added."""
+    """A link that comes up, an address that is added, a routing rule that is, a route."""
+    if one.words[1] in {"rule", "route"}:
+        yield (_rule if one.words[1] == "rule" else _route)(one, desk)
+        return
     words = [word for word in one.words if word != "dev"]
     if words[:3] == ["ip", "link", "set"] and words[4:] == ["up"]:
         up = "UP" in desk.run("ip", "-o", "link", "show", "dev", words[3]).partition("<")[2].partition(">")[0].split(
@@ -33,7 +36,32 @@ def ip(one: Simple, desk: Desk) -> Iterator[Step]:
             raise NotOurs(f"{device} has {address} already")
         yield Run(one.words, (Back(("ip", "address", "del", address, "dev", device), lenient=True),))
     else:
-        raise NotOurs("of ip only links that come up and addresses that are added can be taken back")
+        raise NotOurs("of ip only links that come up, and addresses, rules and routes that are added can be taken back")
+
+
+def _rule(one: Simple, desk: Desk) -> Run:
+    """A routing rule, with a priority that no other has."""
+    act, *spec = one.words[2:]
+    if act != "add" or spec[-2] != "priority" or not spec[-1].isdecimal():
+        raise NotOurs("only ip rule add ... priority NUMBER is known here")
+    ask = ("ip", "rule", "show", "priority", spec[-1])
+    if desk.run(*ask).strip():
+        raise NotOurs(f"there is a rule of priority {spec[-1]} already")
+    return Run(one.words, (Back(("ip", "rule", "del", *spec), ask, f"{spec[-1]}:"),))
+
+
+def _route(one: Simple, desk: Desk) -> Run:
+    """A route that takes the place of another, or of none."""
+    act, subnet, *way = one.words[2:]
+    if act != "replace" or "table" in way:
+        raise NotOurs("only ip route replace, in the main table, is known here")
+    was = desk.run("ip", "-o", "route", "show", "exact", subnet).split("\n")[:-1]
+    if len(was) > 1 or any("\\" in line or "nexthop" in line for line in was):
+        raise NotOurs(f"there are several routes to {subnet}")
+    # One of a link that has gone has gone with it; what the kernel tells of a link is no part of a route.
+    told = {"linkdown", "dead", "offload"}
+    back = ("replace", *(word for word in was[0].split() if word not in told)) if was else ("del", subnet, *way)
+    return Run(one.words, (Back(("ip", "route", *back), lenient=True),))
 
 
 def bridge(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
@@ -65,11 +93,11 @@ def prlimit(one: Simple, desk: Desk) -> Iterator[Step]:
     )
 
 
-def mount(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
-    """A mount that becomes writable."""
-    if one.words[1:3] != ("-o", "remount,rw") or len(one.words) != 4:
-        raise NotOurs("of mounts only one that becomes writable can be taken back")
-    yield Run(one.words, (Back(("mount", "-o", "remount,ro", one.words[3])),))
+def sleep(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001
+    """Time for what was started."""
+    if len(one.words) != 2 or not one.words[1].isdecimal():
+        raise NotOurs("only sleep SECONDS is known here")
+    yield Run(one.words)
 
 
 def conntrack(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001

@@ -22,12 +22,16 @@ def systemctl(one: Simple, desk: Desk) -> Iterator[Step]:
     elif verb == "reload":
         yield Run(one.words, again=one.words)
     elif verb in {"restart", "start"}:
+        if any(unit.endswith(".mount") for unit in units):
+            raise NotOurs("what is mounted is in use at once, and is not let go of while it is")
         idle = tuple(unit for unit in units if not _active(unit, desk))
         busy = tuple(unit for unit in units if unit not in idle)
         back = (Back(("systemctl", "stop", *idle)),) if idle else ()
         yield Run(one.words, back, again=("systemctl", "restart", *busy) if busy else ())
     elif verb == "stop":
         running = tuple(unit for unit in units if _active(unit, desk))
+        if passing := [unit for unit in running if _passing(unit, desk)]:
+            raise NotOurs(f"{passing[0]} has no file, and is no unit any more once it was stopped")
         yield Run(one.words, (Back(("systemctl", "start", *running)),) if running else ())
     elif verb == "unmask":
         masked = {where: tuple(u for u in units if _masked(u, where, desk)) for where in ("etc", "run")}
@@ -65,6 +69,11 @@ def _disabled(unit: str, desk: Desk) -> bool:
 
 def _active(unit: str, desk: Desk) -> bool:
     return desk.host.run("systemctl", "is-active", "--quiet", unit).ok
+
+
+def _passing(unit: str, desk: Desk) -> bool:
+    """Whether a unit goes when it stops, as one of systemd-run does."""
+    return desk.host.run("systemctl", "show", "--property", "Transient", "--value", unit).out.strip() == "yes"
 
 
 def update_ca_certificates(one: Simple, desk: Desk) -> Iterator[Step]:  # noqa: ARG001

@@ -22,6 +22,12 @@ def background(command: str) -> str:
     return f"setsid {command} 3>/dev/null >/dev/null 2>&1 </dev/null &\nsleep 1\n"
 
 
+def service(name: str, program: str) -> str:
+    """Start a service that an administrator has made."""
+    file = f"/etc/systemd/system/{name}.service"
+    return f"printf '[Service]\\nExecStart={program}\\n' > {file}; systemctl daemon-reload; systemctl start {name}; sleep 1"
+
+
 def again(run: str) -> str:
     """Replace the container `web`."""
     return f"docker rm -f web; {run} {SETTLE}"
@@ -49,7 +55,7 @@ FAULTS = (
         check="ports.in-use-by-host-process",
         setup=STOPPED,
         broken=f"{START}; {ANSWERS}",
-        inject="docker stop web; systemd-run --unit=intranet python3 -m http.server 8080; sleep 1",
+        inject="docker stop web; " + service("intranet", "/usr/bin/python3 -m http.server 8080"),
         verify_fix=True,
     ),
     Fault(
@@ -65,7 +71,7 @@ FAULTS = (
         check="ports.in-use-by-host-process",
         setup="docker create --name web -p 5353:53/udp -p 8080:80 --stop-signal KILL busybox httpd -f",
         broken=START,
-        inject="docker stop web; systemd-run --unit=names dnsmasq -k --conf-file=/dev/null --no-resolv -p 5353; sleep 1",
+        inject="docker stop web; " + service("names", "/usr/sbin/dnsmasq -k --conf-file=/dev/null --no-resolv -p 5353"),
         verify_fix=True,
         engines=("20.10", "26.1"),  # later ones share a UDP port with whoever lets them
     ),
