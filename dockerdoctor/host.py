@@ -725,8 +725,17 @@ class Host:
         return bool(status and status.st_nlink > 1)
 
     def put_file(self, path: str, state: FileState) -> None:
-        """Make a file be exactly this, or leave it as it was: no reader and no power cut ever sees half of it."""
-        target = self.path(path)
+        """
+        Make a file be exactly this, or leave it as it was: no reader and no power cut ever sees half of it.
+
+        Raises OSError, which names this file and not the one that was to take its place.
+        """
+        try:
+            self._replace(self.path(path), state)
+        except OSError as no:
+            raise OSError(no.errno, no.strerror, path) from no
+
+    def _replace(self, target: Path, state: FileState) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder: rename(2) is atomic within one filesystem only.
         fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=UNFINISHED, dir=target.parent)

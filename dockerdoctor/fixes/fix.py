@@ -34,6 +34,7 @@ from dockerdoctor.fixes.treatment import (
     running,
     start,
     starting,
+    why,
     words,
 )
 from dockerdoctor.fixes.vocabulary import is_fix_dns, understand
@@ -375,7 +376,7 @@ def _carry_out(
     except Stranded as no:
         treated = replace(treated, outcome=Outcome.STRANDED, reason=no.reason, next=no.commands)
     except (OSError, StepFailed, StillSick) as no:
-        treated = replace(treated, outcome=Outcome.ROLLED_BACK, reason=str(no))
+        treated = replace(treated, outcome=Outcome.ROLLED_BACK, reason=why(no))
     else:
         return replace(treated, outcome=Outcome.APPLIED, journal=journal.id), proven
     return treated, _examine(host, settings)

@@ -40,7 +40,7 @@ from dockerdoctor.fixes.grounds import (
     refuse_what_cannot_be_edited,
 )
 from dockerdoctor.fixes.steps import Folder, Put, Step
-from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, insist
+from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, insist, why
 from dockerdoctor.host import FileState, Host
 from dockerdoctor.measure import FactsView, measure, required_probes
 from dockerdoctor.model import Report
@@ -245,7 +245,7 @@ def _carry_out(host: Host, facts: FactsView, plan: Plan, order: Order, observe: 
     except Stranded as no:
         return replace(verdict, ending=Ending.STRANDED, reason=no.reason, next=no.commands)
     except (OSError, StepFailed, StillSick) as no:
-        return replace(verdict, ending=Ending.ROLLED_BACK, reason=str(no), next=_after_rollback(verdict.impact, daemon))
+        return replace(verdict, ending=Ending.ROLLED_BACK, reason=why(no), next=_after_rollback(verdict.impact, daemon))
     backup = next((step.copy for step in journal.steps if isinstance(step, Put)), "")
     done = replace(verdict, journal=journal.id, backup=backup, next=verdict.impact.afterwards if verdict.impact else ())
     if not daemon:

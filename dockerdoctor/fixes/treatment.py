@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,22 @@ COMMAND_TIMEOUT = 200.0  # seconds
 # A daemon that systemd calls ready answers at once; one that a script started needs a moment.
 PING_DEADLINE = 30.0
 PING_PAUSE = 0.2
+
+
+# Why a file is not to be replaced even by root, where the system's own words do not say it.
+HINTS = {
+    errno.EPERM: "it or its folder may be immutable, as lsattr shows",
+    errno.EBUSY: "something is mounted on it",
+}
+
+
+def why(no: Exception) -> str:
+    """Say in a line what went wrong."""
+    if not isinstance(no, OSError) or not no.strerror:
+        return str(no)
+    place = f"{no.filename}: " if no.filename else ""
+    hint = HINTS.get(no.errno or 0)
+    return f"{place}{no.strerror}" + (f" ({hint})" if hint else "")
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not an error
@@ -90,7 +107,7 @@ def carry_out(
                 )
             journal = open_entry(host, treatment.check, treatment.summary, treatment.steps)
         except OSError as no:
-            raise Refused(f"nothing is changed without a journal of it: {no}") from no
+            raise Refused(f"nothing is changed without a journal of it: {why(no)}") from no
         progress = _Progress(journal.steps)
         undo.callback(_roll_back, progress, host, journal, tell)
         for number, step in enumerate(treatment.steps):
@@ -145,7 +162,7 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
         try:
             journal.undoing()
         except OSError as no:
-            raise Refused(f"nothing is changed without a journal of it: {no}") from no
+            raise Refused(f"nothing is changed without a journal of it: {why(no)}") from no
         _put_back(steps, host, journal, tell, names, same_boot=entry.boot == boot_id(host))
         with suppress(OSError):  # all is as it was; it stays open in the journal, and undoing it again does no harm
             journal.end(Ended.UNDONE if entry.applied else Ended.ROLLED_BACK)
@@ -178,7 +195,7 @@ def _alone(held: ExitStack, host: Host) -> None:
         who = f" (process {number})" if (number := host.text(LOCK).strip()) else ""
         raise Refused(f"another doctor{who} is changing this host", "# wait until it has ended") from None
     except OSError as no:
-        raise Refused(f"no other doctor could be kept away: {no}") from no
+        raise Refused(f"no other doctor could be kept away: {why(no)}") from no
 
 
 def _still(entry: Entry, host: Host) -> None:
@@ -334,7 +351,7 @@ def _put_back(
         except (OSError, StepFailed, Refused) as no:
             with suppress(OSError):
                 journal.end(Ended.STRANDED)
-            raise Stranded(str(no), tuple(by_hand(steps))) from no
+            raise Stranded(why(no), tuple(by_hand(steps))) from no
 
 
 def _again(steps: Sequence[Step]) -> dict[tuple[str, ...], bool]:

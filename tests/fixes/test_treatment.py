@@ -10,7 +10,17 @@ from dockerdoctor.facts.changes import JOURNAL as FOLDER
 from dockerdoctor.facts.changes import LOCK, own_changes
 from dockerdoctor.fixes.journal import KEPT, Ended, entries, unfinished
 from dockerdoctor.fixes.steps import Back, Folder, Put, Run, Running
-from dockerdoctor.fixes.treatment import Refused, StepFailed, StillSick, Stranded, Treatment, carry_out, leave, undo
+from dockerdoctor.fixes.treatment import (
+    Refused,
+    StepFailed,
+    StillSick,
+    Stranded,
+    Treatment,
+    carry_out,
+    leave,
+    undo,
+    why,
+)
 from dockerdoctor.fixes.undo import NothingToUndo, history, to_undo
 from dockerdoctor.host import Completed, FileState, Host
 
@@ -597,3 +607,28 @@ def test_old_ones_are_forgotten_and_open_ones_never(root):
     assert len(found) == KEPT + 1
     assert found[0].ended is None
     assert {entry.ended for entry in found[1:]} == {Ended.APPLIED}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(1, "Operation not permitted", JSON),
+            f"{JSON}: Operation not permitted (it or its folder may be immutable",
+        ),
+        (OSError(16, "Device or resource busy", JSON), f"{JSON}: Device or resource busy (something is mounted on it)"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (StepFailed("no such thing"), "no such thing"),
+        (OSError("timed out"), "timed out"),
+    ],
+)
+def test_a_reason_says_what_to_look_at(error, said):
+    assert why(error).startswith(said)
+
+
+def test_a_file_that_cannot_be_replaced_is_named_and_not_the_one_beside_it(root):
+    (root / "etc/docker/daemon.json").unlink()
+    (root / "etc/docker/daemon.json/x").mkdir(parents=True)
+    with pytest.raises(OSError, match=rf"'{JSON}'$"):
+        Host(root, {}).put_file(JSON, FileState(b""))
+    assert [p.name for p in (root / "etc/docker").iterdir()] == ["daemon.json"]

@@ -493,3 +493,14 @@ def test_what_dockerd_makes_anew_is_not_taken_away(host):
 )
 def test_what_can_never_be_taken_back_is_not_called_automatic(fix, mine):
     assert automatic([fix]) is mine
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n", " \t"])
+def test_json_ends_as_it_did(host, end):
+    name = "/etc/docker/daemon.json"
+    host.path(name).write_text('{"a": 1,}' + end, newline="")
+    (step,) = understand([f"tee {name} <<< '{{\"a\": 1}}'"], host).steps
+    assert step.after.data == f'{{"a": 1}}{end}'.encode()
+    # Of what is no JSON nothing is known.
+    host.path("/etc/a").write_text("x" + end, newline="")
+    assert understand(["tee /etc/a <<< y"], host).steps[0].after.data == b"y\n"

@@ -19,7 +19,18 @@ def tee(one: Simple, desk: Desk) -> Iterator[Step]:
     """A file gets what the command is fed."""
     if one.fed is None or len(one.words) != 2:
         raise NotOurs("it is not told what is written")
-    yield desk.write(one.words[1], one.fed)
+    yield desk.write(one.words[1], _ended_as(desk.state(desk.path(one.words[1])), one.fed))
+
+
+# What may stand behind the last brace of JSON.
+BLANK = " \t\r\n"
+
+
+def _ended_as(before: FileState | None, text: str) -> str:
+    """A here-string ends with one newline; JSON that ended otherwise keeps its end, which no fix is about."""
+    was = before.data.decode("utf-8", "surrogateescape") if before else ""
+    bare, corrected = was.rstrip(BLANK), text.rstrip(BLANK)
+    return corrected + was[len(bare) :] if bare.endswith("}") and corrected.endswith("}") else text
 
 
 def echo(one: Simple, desk: Desk) -> Iterator[Step]:
