@@ -20,6 +20,7 @@ import typer
 
 from dockerdoctor import __version__, inhost, outputs
 from dockerdoctor.checks import CATALOGUE
+from dockerdoctor.commands import cut_short
 from dockerdoctor.commands.completion import completion
 from dockerdoctor.commands.plugin import plugin
 from dockerdoctor.commands.settings import (
@@ -209,6 +210,8 @@ def check(
         report = report_on(facts, checks)
     else:
         _on_linux()
+        if not any(one.id == "changes.unfinished" for one in checks):
+            cut_short.tell(Host(), ignore if quiet else talk)
         settings = with_targets(settings_for(host_url, context, config), targets, redis, images)
 
         def examined() -> tuple[Facts, Report]:
@@ -450,6 +453,7 @@ def run_sample(
     if foreground and (detach or keep):
         raise typer.BadParameter("--foreground ends with Ctrl-C; --detach and --keep leave it running")
     _on_linux()
+    cut_short.tell(Host(), talk)
     settings = settings_for(host_url, context, config)
     if stop:
         raise typer.Exit(command.stop(Host(), settings, talk))
@@ -490,6 +494,7 @@ def fix_dns_command(
     from dockerdoctor.render.fix import FIX_FORMATS, plan_text  # noqa: PLC0415
 
     _on_linux()
+    cut_short.tell(Host(), talk)
     options = options_for(verbose=False, every=False)
 
     def agreed(plan: Verdict) -> bool:
@@ -559,6 +564,7 @@ def _fix(
     from dockerdoctor.render.treated import FIX_FORMATS, plan_text  # noqa: PLC0415
 
     _on_linux()
+    cut_short.tell(Host(), talk)
     options = options_for(verbose=False, every=False)
     chosen = tuple(one.id for one in select(CATALOGUE, ids, ())) if ids else ()
     named = tuple(one for one in chosen if one in ids)

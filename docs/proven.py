@@ -18,6 +18,7 @@ NOT_RUN, NOT_PROVEN, NOT_THERE = "not run", "**not proven**", "–"
 REPAIR, BY_FIX = "repair verified", "by `doctor fix`, and taken back"
 MANY = 2
 # Differs from run to run: two documents that differ in nothing else say the same.
+VERSION = re.compile(r"\b\d+\.\d+\b")
 SECONDS = re.compile(r"\b\d+\.\d s\b")
 
 HEAD = """\
@@ -140,14 +141,20 @@ def verdict(fault: Fault) -> str:
     return named + "".join(f", on {e} `{check}`" for e, check in others.items() if check != fault.check)
 
 
+def fixed(fault: Fault, cells: dict[tuple[str, str], str]) -> list[str]:
+    """Give the engines on which `doctor fix` repaired it and `doctor undo` brought it back."""
+    said = cells.get((fault.id, REPAIR), "")
+    # Before the document told the engines, it was the first.
+    before = VERSION.findall(said.partition(";")[0]) or list(engines(fault)[:1]) if said.startswith(BY_FIX) else []
+    newest = {e: cells.get((FIXED.format(fault.id), e), "") for e in engines(fault)}
+    return [e for e, cell in newest.items() if (SECONDS.fullmatch(cell) if cell else e in before)]
+
+
 def repair(fault: Fault, cells: dict[tuple[str, str], str]) -> str:
     """Say which repair was seen to work; the newest outcome counts, or else what was said before."""
-    outcomes = [
-        cells[FIXED.format(fault.id), engine] for engine in ENGINES if (FIXED.format(fault.id), engine) in cells
-    ]
-    said = cells.get((fault.id, REPAIR)) == BY_FIX
-    if fault.verify_fix and (all(SECONDS.fullmatch(one) for one in outcomes) if outcomes else said):
-        return BY_FIX
+    if fault.verify_fix and (there := fixed(fault, cells)):
+        failed = [e for e in engines(fault) if cells.get((FIXED.format(fault.id), e)) == NOT_PROVEN]
+        return f"{BY_FIX}: {', '.join(there)}" + f"; **not on {', '.join(failed)}**" * bool(failed)
     if fault.cure:
         return "by `doctor`" if fault.cure.startswith("doctor") else "by hand"
     return "by the commands shown" if fault.verify_fix else "–"
@@ -177,8 +184,9 @@ def summary(cells: dict[tuple[str, str], str]) -> Iterator[str]:
     yield f"| faults, of the catalogue's {len(catalogue)} | {' | '.join(map(str, counts))} | {len(set().union(*families))} |"
     yield ""
     many = [f.id for f in FAULTS if len(f.symptoms) >= MANY and proven(f, cells)]
-    fixed = sum(repair(f, cells) == BY_FIX for f in FAULTS)
-    yield f"Repaired by `doctor fix` and taken back by `doctor undo`: {fixed} variants."
+    where = [fixed(f, cells) for f in FAULTS]
+    each = ", ".join(f"{sum(engine in there for there in where)} on {engine}" for engine in ENGINES)
+    yield f"Repaired by `doctor fix` and taken back by `doctor undo`: {sum(map(bool, where))} variants ({each})."
     yield f"One cause with {MANY} symptoms or more beneath it: {len(many)} variants. Look-alikes told apart: {len(told_apart(cells))} pairs."
     yield ""
 

@@ -15,7 +15,9 @@ from dockerdoctor import cli
 from dockerdoctor.archive import unpack
 from dockerdoctor.checks import CATALOGUE
 from dockerdoctor.cli import app
+from dockerdoctor.commands import cut_short
 from dockerdoctor.exits import ExitStatus
+from dockerdoctor.host import Host
 from dockerdoctor.model import Severity
 
 RUN = CliRunner()
@@ -247,3 +249,27 @@ def test_a_broken_configuration_is_said_with_its_place_and_nothing_is_examined(t
         done = doctor(*command)
         assert done.exit_code == ExitStatus.USAGE
         assert f"{path}:2:2: there is no check 'no.such'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("begun", "end", "said"),
+    [
+        ("begin 0\n", "", True),
+        ("begin 0\ndone 0\n", "undoing\n", True),
+        ("begin 0\n", "applied\n", False),
+        ("", "", False),
+    ],
+)
+def test_whatever_is_run_next_says_that_a_fix_was_cut_short(tmp_path, begun, end, said):
+    entry = tmp_path / "var/lib/dockerdoctor/20260101-000000-001"
+    entry.mkdir(parents=True)
+    (entry / "progress").write_text(begun + end)
+    words = []
+    cut_short.tell(Host(tmp_path, {}), words.append)
+    assert words == ["a fix was cut short, and is half done: doctor undo 20260101-000000-001"] * said
+    host = Host(tmp_path, {})
+    (tmp_path / "run").mkdir()
+    with host.lock("/run/dockerdoctor.lock"):
+        words.clear()
+        cut_short.tell(host, words.append)
+    assert words == []
