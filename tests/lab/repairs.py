@@ -60,6 +60,14 @@ KINDS = {
     "net-forward-drop-other-firewall:chain": "a rule of the firewall",
     "proxy-percent-systemd": "a drop-in, units read again, dockerd restarted",
     "docker-unit-masked:service": "a unit unmasked and started",
+    "dns-daemon-json-dead-server:silent": "nameservers, by `doctor fix-dns`",
+    "daemon-json-not-reloaded": "dockerd told to read its file again",
+    "net-mtu-blackhole:nft": "a rule of nftables, known by its handle",
+    "net-policy-routing": "routing rules",
+    "redis-name-not-resolved": "a network made, and containers that join it",
+    "res-oom-killed": "limits of a container",
+    "sock-group-missing": "a group, and who owns the socket",
+    "stale-docker-context:dead": "the client's configuration",
 }
 KILLED = "{} (killed)"
 

@@ -39,14 +39,21 @@ STATE = r"""
     for place in /etc/docker /etc/systemd /etc/sysctl.d /etc/sysctl.conf /etc/default /etc/nftables.conf /root/.docker /root/.profile
     do find $place -printf '%p %y %m %u %g %l\n' 2>/dev/null | sort; find $place -type f -exec sha256sum {} + 2>/dev/null | sort
     done
-    sysctl net.ipv4.ip_forward
+    sysctl net.ipv4.ip_forward; getent group docker; stat -c '%a %u %g' /run/docker.sock
 """
-RULES = "iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' | sort; nft --stateless list ruleset | grep -v '^#' | sort"
+# Of the engine's own; what the doctor asked from is labelled, and a kill leaves it to the next examination.
+ENGINES_OWN = r"""
+    timeout 10 docker ps --format '{{.Names}} {{.Networks}} {{.Label "io.dockerdoctor.probe"}}' | awk 'NF == 2' | sort
+    timeout 10 docker network ls --format '{{.Name}} {{.Label "io.dockerdoctor.probe"}}' | awk 'NF == 1' | sort
+    timeout 10 docker ps -a --format '{{.ID}} {{.Label "io.dockerdoctor.probe"}}' | awk 'NF == 1' |
+        xargs -r docker inspect --format '{{.Name}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' | sort
+"""
+RULES = "ip rule; iptables-save | grep -v '^#' | sed 's/\\[.*\\]//' | sort; nft --stateless list ruleset | grep -v '^#' | sort"
 
 
 def state(m: Machine, *, rules: bool = True) -> str:
     """What must be the same after a fix was taken back."""
-    return m.run(STATE).stdout + (m.run(RULES).stdout if rules else "")
+    return m.run(STATE).stdout + (m.run(RULES).stdout + m.run(ENGINES_OWN).stdout if rules else "")
 
 
 def runs(m: Machine) -> bool:
