@@ -239,7 +239,7 @@ def test_later_commands_see_earlier_ones(host):
         ("docker network connect --alias redis new web", Run(("docker", "network", "connect", "--alias", "redis", "new", "web"), (Back(("docker", "network", "disconnect", "new", "web"), lenient=True, lasting=True),))),
         ("sleep 4", Run(("sleep", "4"))),
         ("rm -f /run/x.pid", Run(("rm", "-f", "/run/x.pid"))),
-        ("ip rule add from 10.9.0.0/16 lookup main priority 90", Run(("ip", "rule", "add", "from", "10.9.0.0/16", "lookup", "main", "priority", "90"), (Back(("ip", "rule", "del", "from", "10.9.0.0/16", "lookup", "main", "priority", "90"), ("ip", "rule", "show", "priority", "90"), "90:"),))),
+        ("ip rule add from 10.9.0.0/16 lookup main priority 90", Run(("ip", "rule", "add", "from", "10.9.0.0/16", "lookup", "main", "priority", "90"), (Back(("ip", "rule", "del", "from", "10.9.0.0/16", "lookup", "main", "priority", "90"), ("ip", "rule", "show", "priority", "90"), "90:\tfrom 10.9.0.0/16 lookup main"),))),
         ("ip route replace 10.9.0.0/16 dev br0", Run(("ip", "route", "replace", "10.9.0.0/16", "dev", "br0"), (Back(("ip", "route", "replace", "10.9.0.0/16", "dev", "tun0", "scope", "link"), lenient=True),))),
         ("ip route replace 10.8.0.0/16 dev br0 src 10.8.0.1", Run(("ip", "route", "replace", "10.8.0.0/16", "dev", "br0", "src", "10.8.0.1"), (Back(("ip", "route", "del", "10.8.0.0/16", "dev", "br0", "src", "10.8.0.1"), lenient=True),))),
         ("nft chain inet fw out '{ policy drop ; }'", Run(("nft", "chain", "inet", "fw", "out", "{ policy drop ; }"), (Back(("nft", "chain", "inet", "fw", "out", "{ policy accept ; }")),))),

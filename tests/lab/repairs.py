@@ -48,6 +48,8 @@ BY_HAND = {
     "net-address-pool-exhausted": NETWORK,
     "registry-auth-expired*": LOGIN,
     "redis-name-not-resolved:nobody": "a container that is not there is made by whoever knows what it needs",
+    "redis-protected-mode*": "what a server inside a container is told is its own, and gone with it",
+    "dns-broken-resolvconf-symlink:circle": "a link in a file's place is not made",
     "dns-broken-resolvconf-symlink:dangling": "a link in a file's place is not made",
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",
 }

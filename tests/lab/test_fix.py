@@ -92,8 +92,11 @@ def prove_fix(fault: Fault, engine: str) -> None:
         if said["outcome"] != "applied":
             raise NotProven(f"{said['outcome']}: {said['reason']}\n{said['stderr']}")
         m.wait_docker()
+        # What the user tries may write the client's file itself, which is then no more what the doctor left.
+        m.run("rm -rf /srv/client; cp -a /root/.docker /srv/client || true")
         if failure := fails(m, fault):
             raise NotProven(f"`broken` still fails: {failure}")
+        m.run("! test -d /srv/client || { rm -rf /root/.docker; cp -a /srv/client /root/.docker; }")
         m.run("doctor undo --yes", timeout=200)
         if (after := state(m, rules=rules)) != before:
             lines = set(before.splitlines()) ^ set(after.splitlines())
@@ -163,7 +166,7 @@ def test_killed_after_any_line_of_the_journal(name):
             assert (found["id"], found["status"]) == ("changes.unfinished", "pass" if last == "applied" else "fail")
             m.run("doctor undo --yes", timeout=200)
             assert state(m, rules=rules) == before, f"after {lines} lines"
-        assert lines > 4
+        assert lines > 3, lines
         row["kills"] = lines - 1
         watch("check")
         m.run("doctor undo --yes", timeout=200)
@@ -241,11 +244,11 @@ OBSTACLES = {
         "rolled-back",
         "failed with status",
     ),
-    # It starts, and there is more that is wrong: the engine is well, and does not answer on its socket.
+    # It starts, and does not answer; nor does it once the file is back, which is told.
     "an engine that does not answer": (
         "mkdir -p /etc/systemd/system/docker.service.d; printf '[Service]\\nExecStartPost=/bin/sh -c \"kill -STOP $MAINPID\"\\n'"
         " > /etc/systemd/system/docker.service.d/stopped.conf; systemctl daemon-reload",
-        "stranded",
+        "rolled-back",
         "does not answer",
     ),
 }
@@ -262,7 +265,8 @@ def test_obstacles_leave_the_file_as_it_was(sick, name):
     before = sick.run(LOOK).stdout
     said = fixed(sick, *WRITE)
     assert (said["outcome"], why in said["reason"]) == (outcome, True), said
-    assert said["exit_status"] == {"refused": 1, "rolled-back": 4, "stranded": 5}[outcome]
+    assert said["exit_status"] == {"refused": 1, "rolled-back": 4}[outcome]
+    assert any("which did not fail before" in step for step in said["next"]) is ("answer" in why), said
     assert sick.run(LOOK).stdout == before
 
 
@@ -312,7 +316,7 @@ def test_a_restart_that_takes_a_minute_keeps_other_doctors_waiting_and_is_proven
         printf '[Service]\nExecStartPre=/bin/sleep 60\n' > /etc/systemd/system/docker.service.d/slow.conf
         systemctl daemon-reload
         doctor fix --write --yes --format json > /srv/first 2> /srv/said < /dev/null &""")
-    wait_for(lambda: "restart docker" in sick.run("cat /srv/said").stdout, "the restart", 60)
+    wait_for(lambda: "activating" in sick.run("systemctl is-active docker || true").stdout, "the restart", 60)
     before = state(sick, rules=False)
     said = fixed(sick, *WRITE) if "syntax" in sick.doctor("fix", CHECK).stdout else None
     assert said is None or (said["outcome"], "another doctor" in said["reason"]) == ("refused", True), said

@@ -47,7 +47,9 @@ def _rule(one: Simple, desk: Desk) -> Run:
     ask = ("ip", "rule", "show", "priority", spec[-1])
     if desk.run(*ask).strip():
         raise NotOurs(f"there is a rule of priority {spec[-1]} already")
-    return Run(one.words, (Back(("ip", "rule", "del", *spec), ask, f"{spec[-1]}:"),))
+    # Two may have one priority, if they come together.
+    shown = " ".join((*(() if spec[0] == "from" else ("from", "all")), *spec[:-2]))
+    return Run(one.words, (Back(("ip", "rule", "del", *spec), ask, f"{spec[-1]}:\t{shown}"),))
 
 
 def _route(one: Simple, desk: Desk) -> Run:
