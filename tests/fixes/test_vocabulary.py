@@ -127,7 +127,7 @@ FILE, WAS = "/etc/docker/daemon.json", b'{"debug": tru}\r\n'
 @pytest.mark.parametrize(
     ("fix", "after"),
     [
-        ("tee /etc/docker/daemon.json <<< '{}'", b"{}\n"),
+        ("tee /etc/docker/daemon.json <<< '{}'", b"{}\r\n"),
         ("echo '{}' > /etc/docker/daemon.json", b"{}\n"),
         ("echo x >> /etc/docker/daemon.json", WAS + b"x\n"),
         ("sed -i -E 's/tru\\}/true}/' /etc/docker/daemon.json", b'{"debug": true}\r\n'),
