@@ -121,6 +121,9 @@ def started(
                 *start(units),
             ),
         )
+    # Docker 28 shows how it is used, and nothing else.
+    if not said and (stray := _stray_word(commands, seen, units)):
+        return stray
     if not said:
         return failed(
             "dockerd failed to start" + ("" if log else ", and its log cannot be read"),
@@ -148,18 +151,25 @@ def started(
             because=(),
         )
     known, fields = signature_of(said)
-    if known and known.id == "argument" and commands and commands.in_force:
-        where, command = commands.in_force[-1]
-        if words := strays(command.split()[1:]):
-            place_ = Setting(where, "ExecStart", command)
-            return failed(
-                f"dockerd failed to start: {' '.join(words)} on its command line belongs to no flag",
-                *seen,
-                line(place_),
-                cause="docker.service gives dockerd a word without a dash: a switch's value that wants a =, or a slip.",
-                fix=(*(edited(place_, f"s# {word}##") for word in words), RELOAD, *start(units)),
-            )
+    if known and known.id == "argument" and (stray := _stray_word(commands, seen, units)):
+        return stray
     return _gave_up(known, fields, said, seen, units, config, programs, flags)
+
+
+def _stray_word(commands: UnitCommands | None, seen: list[Evidence], units: Units | None) -> Finding | None:
+    """Name the words of its command line with which dockerd does not start."""
+    where, command = commands.in_force[-1] if commands and commands.in_force else ("", "")
+    words = strays(command.split()[1:])
+    if not words:
+        return None
+    place_ = Setting(where, "ExecStart", command)
+    return failed(
+        f"dockerd failed to start: {' '.join(words)} on its command line belongs to no flag",
+        *seen,
+        line(place_),
+        cause="docker.service gives dockerd a word without a dash: a switch's value that wants a =, or a slip.",
+        fix=(*(edited(place_, f"s# {word}##") for word in words), RELOAD, *start(units)),
+    )
 
 
 def _gave_up(

@@ -680,6 +680,14 @@ def test_strays(command, found):
     assert startup.strays(command.split()) == found
 
 
+@pytest.mark.parametrize("said", ['"dockerd" accepts no argument(s).', ""])  # Docker 28 shows its usage alone
+def test_a_stray_word_is_named(said):
+    given = UnitCommands((("/etc/d/x.conf:3", "dockerd -H fd:// --debug true"),))
+    finding = startup.started.decide(HERE, DEAD, NONE, units(FAILED), log(said), None, PROGRAMS, None, given)
+    assert "true on its command line" in finding.summary
+    assert finding.fix[0] == "sed -i '3s# true##' /etc/d/x.conf"
+
+
 @pytest.mark.parametrize(
     ("docker", "ping", "process", "programs", "status"),
     [

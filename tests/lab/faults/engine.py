@@ -446,8 +446,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         id="proxy-config-json-invalid:owner",
         check="engine.client-config",
-        inject="mkdir -p ~alice/.docker; echo '{}' > ~alice/.docker/config.json; chmod 600 ~alice/.docker/config.json",
-        broken="! docker ps 2>&1 | grep -q WARNING",
+        # What she has set has no effect; some clients (20.10, 28.5) warn of it too, 26.1 says nothing.
+        setup='mkdir -p ~alice/.docker; echo \'{"psFormat": "table {{.Names}}"}\' > ~alice/.docker/config.json;'
+        "chown -R alice: ~alice/.docker",
+        inject="chown root: ~alice/.docker/config.json; chmod 600 ~alice/.docker/config.json",
+        broken="docker ps | grep -qx NAMES",
         user="alice",
         verify_fix=True,
     ),

@@ -99,7 +99,6 @@ FAULTS = (
         ),
         broken="timeout 5 docker ps",
         verify_fix=True,
-        engines=("20.10",),
     ),
     Fault(
         "daemon-not-running:no-unit",
