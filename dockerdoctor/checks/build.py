@@ -74,7 +74,11 @@ def buildx(plugins: Plugins, cli: Cli, config: ClientConfig, exports: Exports, f
         cause=f"The client {cli.version} leaves BuildKit to the plugin buildx, which is a package of its own.",
         fix=(
             *install(BUILDX, plugins),
-            *(("# or build without BuildKit:", *unset) if asked in TRUE and not (file and file.needs) else ()),
+            *(
+                (f"# or build without BuildKit: {'; '.join(unset)}",)
+                if asked in TRUE and not (file and file.needs)
+                else ()
+            ),
         ),
     )
 

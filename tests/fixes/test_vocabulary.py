@@ -253,6 +253,8 @@ def test_later_commands_see_earlier_ones(host):
         ("docker builder prune --all --force", Run(("docker", "builder", "prune", "--all", "--force"), forever="140.2MB of build cache")),
         ("docker image prune --force", Run(("docker", "image", "prune", "--force"), forever="2 images without a name, 7MB in all")),
         (f"truncate --size 0 {LOG}", Run(("truncate", "--size", "0", LOG), forever="what aaaaaaaaaaaa has said: 2MB of its log")),
+        # A link goes, and not what it leads to.
+        ("rm /etc/docker/link", Run(("rm", "/etc/docker/link"), (Back(("ln", "-s", "daemon.json", "/etc/docker/link"), ("test", "-L", "/etc/docker/link"), expected=False, lasting=True), Back(("chown", "-h", f"{UID}:{GID}", "/etc/docker/link"), ("test", "-L", "/etc/docker/link"), lasting=True)))),
         ("ip link set docker0 up", Run(("ip", "link", "set", "docker0", "up"))),
         ("ip link set br-1 up", Run(("ip", "link", "set", "br-1", "up"), (Back(("ip", "link", "set", "dev", "br-1", "down"), lenient=True),))),
         ("rmdir /etc/docker", Run(("rmdir", "/etc/docker"), (Back(("install", "-d", "-m", "755", "-o", UID, "-g", GID, "/etc/docker"), ("test", "-e", "/etc/docker"), expected=False, lasting=True),))),
@@ -313,7 +315,6 @@ def test_commands_and_what_takes_them_back(host, fix, run):
         "rm -r /var/lib/docker/vfs",
         "rm /etc/not-there",
         'tee /etc/docker/daemon.json <<< \'{"proxies": {"http-proxy": "http://u:***@p:1"}}\'',
-        "rm /etc/docker/link",
         "mv /etc/docker/daemon.json /etc/docker/link",
         "install -D /dev/stdin /etc/docker/link <<'END'\nx\nEND",
         "tee /etc/docker/circle <<< x",

@@ -29,7 +29,6 @@ BY_HAND = {
     "cgroup-v1-v2-mismatch:not-mounted": MOUNTS,
     "cgroup-v1-v2-mismatch:running": MOUNTS,
     "cgroup-v1-v2-mismatch:none": MOUNTS,
-    "buildx-missing:*": PACKAGES,
     "compose-missing-or-v1:missing": PACKAGES,
     "docker-py-requests-http-docker:*": PACKAGES,
     "proxy-config-json-invalid:owner": BELOW,

@@ -34,10 +34,11 @@ OWN_RULES = (
     *("daemon-json-not-reloaded*", "net-docker-chains-flushed*", "net-nft-flush-ruleset*", "net-iptables-false*"),
     "net-forward-drop-other-firewall:policy",
 )
-# All that a fix may touch, but for the order of rules: dockerd puts its own first whenever a network is made.
+# All that a fix may touch, but for what every build notes of itself, and the order of rules: dockerd puts its own first
+# whenever a network is made.
 STATE = r"""
     for place in /etc/docker /etc/systemd /etc/sysctl.d /etc/sysctl.conf /etc/default /etc/nftables.conf /root/.docker /root/.profile
-    do find $place -printf '%p %y %m %u %g %l\n' 2>/dev/null | sort; find $place -type f -exec sha256sum {} + 2>/dev/null | sort
+    do find $place -printf '%p %y %m %u %g %l\n' 2>/dev/null | grep -v -e /buildx -e .buildNodeID | sort; find $place -type f -not -path '*/buildx/*' -not -name .buildNodeID -exec sha256sum {} + 2>/dev/null | sort
     done
     sysctl net.ipv4.ip_forward; getent group docker; stat -c '%a %u %g' /run/docker.sock
 """

@@ -101,11 +101,24 @@ def rm(one: Simple, desk: Desk) -> Iterator[Step]:
     if set(options) - {"f"}:
         raise NotOurs("whole folders are not kept")
     for name in names:
+        if target := desk.host.readlink(name):
+            yield _unlinked(name, target, desk)
+            continue
         if not _there(name, desk, missing=bool(options)):
             continue
         real = desk.itself(name)
         # A program's own while it runs, and gone with the next boot: whoever starts writes another in the place of a stale one.
         yield Run(("rm", "-f", real)) if real.startswith("/run/") else desk.put(real, None)
+
+
+def _unlinked(name: str, target: str, desk: Desk) -> Run:
+    """Take a link away, and nothing of what it leads to."""
+    folder, _, last = name.rpartition("/")
+    path = f"{desk.path(folder)}/{last}"
+    status, test = _status(path, desk), ("test", "-L", path)
+    made = Back(("ln", "-s", target, path), test, expected=False, lasting=_lasts(path))
+    owned = Back(("chown", "-h", f"{status.st_uid}:{status.st_gid}", path), test, lasting=_lasts(path))
+    return Run(("rm", path), (made, owned))
 
 
 def mkdir(one: Simple, desk: Desk) -> Iterator[Step]:

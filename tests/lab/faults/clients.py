@@ -88,6 +88,10 @@ SYSTEM, OWN = "/usr/libexec/docker/cli-plugins", "/root/.docker/cli-plugins"
 MOUNTS = r"printf 'FROM busybox\nRUN --mount=type=cache,target=/c true\n' > /root/Dockerfile; "
 PLAIN = r"printf 'FROM busybox\nCOPY . /all\n' > Dockerfile; "
 BUILD = "timeout 50 docker build -q ."
+# What apt-get would install can be told from its lists alone.
+LISTS = "apt-get update -q; "
+# A build makes it.
+FOLDER = "mkdir -p -m 700 /root/.docker; "
 LOGIN_BUILD = f". /root/.profile; {BUILD}"
 NEWER = ("26.1", "28.5")
 APP = {"VIRTUAL_ENV": "/opt/app"}
@@ -214,7 +218,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         id="buildx-missing:asked-for",
         check="client.buildx",
-        setup=LOGIN + "cd /root; " + PLAIN,
+        setup=LOGIN + LISTS + FOLDER + "cd /root; " + PLAIN,
         inject="echo 'export DOCKER_BUILDKIT=1' >> /root/.profile",
         broken=LOGIN_BUILD,
         verify_fix=True,
@@ -223,7 +227,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         id="buildx-missing:dockerfile",
         check="client.buildx",
-        setup="cd /root; " + PLAIN,
+        setup=LISTS + FOLDER + "cd /root; " + PLAIN,
         inject=MOUNTS,
         broken=BUILD,
         verify_fix=True,
@@ -269,7 +273,7 @@ FAULTS: tuple[Fault, ...] = (
         id="buildx-missing:turned-off",
         check="build.builder",
         machine={"daemon_json": {"features": {"buildkit": True}}},
-        setup=LOGIN + MOUNTS,
+        setup=LOGIN + FOLDER + MOUNTS,
         inject="echo 'export DOCKER_BUILDKIT=0' >> /root/.profile",
         broken=LOGIN_BUILD,
         verify_fix=True,
@@ -278,7 +282,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         id="buildx-missing:no-boolean",
         check="build.builder",
-        setup=LOGIN + "cd /root; " + PLAIN,
+        setup=LOGIN + FOLDER + "cd /root; " + PLAIN,
         inject="echo 'export DOCKER_BUILDKIT=yes' >> /root/.profile",
         broken=LOGIN_BUILD,
         verify_fix=True,
