@@ -60,7 +60,7 @@ zipapp: $(VENV)/ready
 
 # make image: the doctor as a container's image, which examines the host that it runs on
 image: zipapp
-	DOCKER_BUILDKIT=1 docker build --tag dockerdoctor --file deploy/Dockerfile .
+	docker build --tag dockerdoctor --file deploy/Dockerfile dist
 
 # make site: the documentation as a site, in build/site
 site: docs-check $(VENV)/site

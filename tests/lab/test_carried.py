@@ -55,10 +55,11 @@ def test_one_file_without_network_and_pip(pyz):
 
 def build_image(m, pyz):
     context = m.slot.home / "root/srv/image"
-    (context / "dist").mkdir(parents=True)
-    shutil.copy(pyz, context / "dist")
-    shutil.copy(REPO / "deploy/Dockerfile", context)
-    m.run("docker build --quiet --tag dockerdoctor /srv/image", timeout=120)
+    context.mkdir()
+    shutil.copy(pyz, context)
+    shutil.copy(REPO / "deploy/Dockerfile", context.parent)
+    # As `make image` does.
+    m.run("docker build --quiet --tag dockerdoctor --file /srv/Dockerfile /srv/image", timeout=120)
 
 
 @pytest.mark.parametrize("more", [CAPABLE, pytest.param("", marks=pytest.mark.matrix)], ids=["capable", "as-is"])
