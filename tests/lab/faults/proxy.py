@@ -111,6 +111,13 @@ def run_with(variable: str, value: str) -> str:
     return f"docker rm -f web >/dev/null 2>&1; docker run -d --name web -e {variable}={value} busybox sleep 1000"
 
 
+def run_with_curl(options: str = "") -> str:
+    """Shell that starts a container with the machine's curl in it, which reads ALL_PROXY."""
+    return f"docker rm -f web >/dev/null 2>&1; docker run -d --name web {options} {WITH_CURL} sleep 1000"
+
+
+WITH_CURL = "-v /usr:/usr:ro python:3.13-slim"
+CURL = "curl -sfm 8 http://{gateway}:5000/v2/"
 EXEC = "timeout 20 docker exec web timeout 8 wget -qO- http://{gateway}:5000/v2/"
 
 FAULTS = (
@@ -391,18 +398,20 @@ FAULTS = (
     Fault(
         "proxy-dead:running-container-all-proxy",
         "proxy.dead",
-        setup="docker run -d --name web busybox sleep 1000",
-        inject=run_with("ALL_PROXY", "socks5://{gateway}:8889"),
-        broken="! docker exec web env | grep -q 8889",
-        cure=run_with("ALL_PROXY", "").replace(" -e ALL_PROXY=", ""),
+        machine={"images": ("python:3.13-slim",)},
+        setup=run_with_curl(),
+        inject=run_with_curl("-e ALL_PROXY=socks5://{gateway}:8889"),
+        broken=f"timeout 20 docker exec web {CURL}",
+        cure=run_with_curl(),
     ),
     Fault(
         # 20.10's client passes over it.
         "proxy-dead:all-proxy",
         "proxy.dead",
+        machine={"images": ("python:3.13-slim",)},
         setup="mkdir -p .docker",
         inject="""echo '{"proxies": {"default": {"allProxy": "socks5://{gateway}:8889"}}}' > .docker/config.json""",
-        broken="! docker run --rm busybox env | grep -q 8889",
+        broken=f"timeout 20 docker run --rm {WITH_CURL} {CURL}",
         cure="rm .docker/config.json",
         engines=("26.1", "28.5"),
     ),
