@@ -371,6 +371,7 @@ def test_a_container_that_has_left_a_network_may_join_another_of_its_name(host):
         ("apt-get install docker-compose", "--reinstall"),
         ("apt-get install no-such-package", "apt-get update first"),
         ("apt-get install -y apparmor", "left its settings"),
+        ("apt-get install --reinstall -y docker-compose", "what its files were like"),
         ("apt-get remove docker-buildx", "only the installation"),
         ("docker volume prune --force", "may be wanted"),
         ("docker image prune --all --force", "may be wanted"),

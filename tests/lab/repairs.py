@@ -7,9 +7,19 @@ from tests.lab.fault import Fault
 COPIES = "files inside a container are copied out and in by a shell; the next container from the image has them not"
 BELOW = "owners of everything below a folder would have to be kept"
 MOUNTS = "mounts and control groups are the host's, and the order of its start-up"
-PACKAGES = "packages are the package manager's to install, and to take away"
+PACKAGES = "what pip has installed for a program is for whoever keeps that program"
 BUILDS = "nothing is changed: a file's time is"
 INSIDE = "rules inside a container are its own, and gone with it"
+WRITTEN = "what containers have written and said may be wanted: build cache and images without a name alone are pruned, when asked for"
+REINSTALLED = "to dpkg the package is there: reinstalling it brings its files back, and cannot be taken back"
+OTHERS = "keys, known hosts and accounts are for whoever answers for the other host"
+JUMPS = "a clock that jumps cannot be taken back, and whatever runs sees it: a person chooses the moment"
+ANEW = "a container would have to be made anew, with all that it was once given"
+OPENED = "whoever reaches Redis may read and write all of it: whom to let in is for a person to say"
+INIT = "nothing that could be asked restarts dockerd there"
+PROFILE = "what a profile should say is for its author; around a confined system it is another host's"
+UNKNOWN = "which IPv4 address the registry has is nothing that this host can know"
+MEANT = "it is off on purpose most often: which containers belong together is for a person to say"
 MOUNTED = "the file is mounted into a container, which would keep the old one if another took its place"
 PROCESS = "a process that has ended does not come back"
 LETS_GO = "what is mounted, or written to again, is in use at once, and is not let go of while it is"
@@ -19,6 +29,25 @@ NETWORK = (
 LOGIN = "a login is for the person who has it"
 # By patterns of their ids.
 BY_HAND = {
+    "disk-full-data-root": WRITTEN,
+    "disk-full-data-root:log": WRITTEN,
+    "disk-full-data-root:reserved": WRITTEN,
+    "disk-inodes-exhausted": WRITTEN,
+    "docker-not-installed:engine-removed": REINSTALLED,
+    "docker-not-installed:nothing": REINSTALLED,
+    "docker-not-installed:podman": REINSTALLED,
+    "iptables-missing": REINSTALLED,
+    "docker-host-wrong-env:ssh-*": OTHERS,
+    "registry-clock-skew": JUMPS,
+    "net-network-not-found:shared": ANEW,
+    "proxy-hostname-unresolvable-in-container:running-container": ANEW,
+    "redis-bind-loopback*": OPENED,
+    "redis-firewalled-timeout": INSIDE,
+    "net-icc-disabled": MEANT,
+    "cgroup-driver-systemd-without-systemd*": INIT,
+    "kern-apparmor-profile-unloadable*": PROFILE,
+    "registry-ipv6-unreachable*": UNKNOWN,
+    "buildx-missing:old-builder": "a variable is for the caller's own shell to set",
     "dns-stale-container-resolvconf:own-*": MOUNTED,
     "ctr-exec-format-error": COPIES,
     "ctr-entrypoint-crlf": COPIES,
@@ -29,7 +58,7 @@ BY_HAND = {
     "cgroup-v1-v2-mismatch:not-mounted": MOUNTS,
     "cgroup-v1-v2-mismatch:running": MOUNTS,
     "cgroup-v1-v2-mismatch:none": MOUNTS,
-    "compose-missing-or-v1:missing": PACKAGES,
+    "compose-missing-or-v1:missing": "apt-get update comes first, and is not run for a person",
     "docker-py-requests-http-docker:*": PACKAGES,
     "proxy-config-json-invalid:owner": BELOW,
     "registry-x509-unknown-authority:self-signed": "whom to trust is for a person to say, with the fingerprint at hand",

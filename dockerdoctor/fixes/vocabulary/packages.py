@@ -18,7 +18,8 @@ def apt_get(one: Simple, desk: Desk) -> Iterator[Step]:
     """New packages and those that they need; one that would replace or remove another cannot be taken back."""
     if one.words[1:] == ("update",):
         return  # its lists are read as they are: what is planned must be what comes
-    verb, *names = (word for word in one.words[1:] if word not in {"-y", "--yes"})
+    # One that is installed already is replaced by --reinstall, and seen below; one that is not just comes.
+    verb, *names = (word for word in one.words[1:] if word not in {"-y", "--yes", "--reinstall"})
     if verb != "install" or not names or any(name.startswith("-") for name in names):
         raise NotOurs("of apt-get only the installation of packages is known here")
     done = desk.host.run("apt-get", "--simulate", "install", *names, timeout=SIMULATION)
@@ -27,6 +28,8 @@ def apt_get(one: Simple, desk: Desk) -> Iterator[Step]:
             f"apt-get cannot say what would come ({_last(done.err)}); apt-get update first, then doctor fix again"
         )
     planned = list(PLANNED.finditer(done.out))
+    if "--reinstall" in one.words and not planned:
+        raise NotOurs(f"{' '.join(names)} is installed, as dpkg sees it: what its files were like would be lost")
     if other := next((p for p in planned if p["act"] == "Remv" or p["before"]), None):
         raise NotOurs(f"it would remove or replace {other['name']}, and an older version may not be had again")
     new = tuple(p["name"] for p in planned)

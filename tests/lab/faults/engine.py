@@ -156,6 +156,16 @@ FAULTS: tuple[Fault, ...] = (
         inject=f"{STOP}; rm /usr/sbin/dockerd /usr/bin/docker /lib/systemd/system/docker.*; systemctl daemon-reload",
         broken=PS,
     ),
+    # As packages: what apt-get brings is what goes again.
+    Fault(
+        id="docker-not-installed:package",
+        check="engine.installed",
+        setup="apt-get update -q",
+        inject=f"{STOP}; dpkg --purge docker.io",
+        broken=PS,
+        verify_fix=True,
+        engines=("20.10",),
+    ),
     Fault(
         id="docker-not-installed:podman",
         check="engine.installed",
