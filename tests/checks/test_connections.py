@@ -1,11 +1,15 @@
 """The kernel's tables, one row a verdict."""
 
+from dataclasses import replace
+
 import pytest
 
-from dockerdoctor.checks import connections
+from dockerdoctor.checks import connections, resources
 from dockerdoctor.facts.containers import Attachment, Container, Containers, Networks, PortBinding
 from dockerdoctor.facts.flows import UdpFlows, parse
 from dockerdoctor.facts.listeners import DockerProxy, Listeners
+from dockerdoctor.facts.resources import Inotify
+from dockerdoctor.fixes.vocabulary import automatic
 from tests.checks.test_network import DEFAULT, ETH0, FAIL, NETWORKS, PASS, ROUTES, SKIP, kernel, net, rules
 
 NOW = 1_000_000.0
@@ -25,6 +29,19 @@ def test_conntrack(count, most, dropped, full, room):
     facts = kernel(conntrack_count=count, conntrack_max=most, conntrack_dropped=dropped, conntrack_evicted=3)
     assert connections.conntrack.decide(facts).status is full
     assert connections.conntrack_room.decide(facts).status is room
+
+
+def test_the_kernels_tables_are_made_wider_by_the_doctor_itself():
+    """They belong to the kernel as a whole, which no machine of the lab may change."""
+    full = kernel(conntrack_count=1000, conntrack_max=1000, neighbours=1024, neighbours_max=1024)
+    used_up = Inotify("EMFILE", "128", "8192")
+    for finding in (
+        connections.conntrack_room.decide(full),
+        connections.conntrack.decide(replace(full, conntrack_dropped=7)),
+        connections.neighbours.decide(full),
+        resources.inotify.decide(used_up),
+    ):
+        assert (finding.status, automatic(finding.fix)) == (FAIL, True)
 
 
 def entry(source, destination, answering, answered_to, left=29, port=5353, flags=""):
