@@ -111,6 +111,13 @@ class FileState:
     mtime_ns: int = 0  # 0: the time of writing
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A symbolic link in a file's place, and where it leads to."""
+
+    target: str
+
+
 class UnixHTTPConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket, for the questions that must be asked before an API version is known."""
 
@@ -755,6 +762,19 @@ class Host:
             Path(name).unlink(missing_ok=True)
             raise
         self._sync_folder(target.parent)
+
+    def put_link(self, path: str, target: str) -> None:
+        """Make a name a symbolic link, or leave it as it was; raises OSError, which names this path."""
+        place = self.path(path)
+        # symlink(2) replaces nothing, and rename(2) does. One that a kill leaves is swept like a file's.
+        beside = place.with_name(f".{place.name}.link{UNFINISHED}")
+        try:
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(target)
+            beside.replace(place)
+            self._sync_folder(place.parent)
+        except OSError as no:
+            raise OSError(no.errno, no.strerror, path) from no
 
     def create_file(self, path: str, data: bytes, mode: int) -> None:
         """Write a file that was not there; raises FileExistsError, and leaves no half of one behind."""

@@ -21,7 +21,7 @@ from dockerdoctor.fixes.aftermath import Patient, fallen, fell, still_sick, to_t
 from dockerdoctor.fixes.daemon_json import NotAnObject
 from dockerdoctor.fixes.dns import RETURNING, Ending, Verdict, diff_of
 from dockerdoctor.fixes.shell import NotOurs
-from dockerdoctor.fixes.steps import Run, Running, Step, restarts_dockerd, starts_dockerd
+from dockerdoctor.fixes.steps import Run, Running, State, Step, restarts_dockerd, starts_dockerd
 from dockerdoctor.fixes.treatment import (
     Refused,
     StepFailed,
@@ -38,7 +38,7 @@ from dockerdoctor.fixes.treatment import (
     words,
 )
 from dockerdoctor.fixes.vocabulary import is_fix_dns, understand
-from dockerdoctor.host import Host
+from dockerdoctor.host import FileState, Host, Linked
 from dockerdoctor.measure import FactsView
 from dockerdoctor.model import Report, Result, Severity, Status
 from dockerdoctor.paste import bare
@@ -283,7 +283,7 @@ def _not_into_failure(steps: tuple[Step, ...], facts: FactsView, host: Host) -> 
         return steps
     states = files(steps).get(host.real_path(config.path))
     was = states[0] if states else None
-    if not was:
+    if not isinstance(was, FileState):
         return steps
     with contextlib.suppress(NotAnObject):
         if not refusal(host, installed, start.flags if start else (), was.data):
@@ -296,7 +296,14 @@ def _not_into_failure(steps: tuple[Step, ...], facts: FactsView, host: Host) -> 
 
 def _diff(steps: Iterable[Step]) -> Iterator[str]:
     for path, (before, *_, after) in files(tuple(steps)).items():
-        yield from diff_of(path, before.data if before else None, after.data if after else b"")
+        yield from diff_of(path, _shown(before), _shown(after) or b"")
+
+
+def _shown(state: State) -> bytes | None:
+    """A link as a line of its own."""
+    if isinstance(state, Linked):
+        return f"(a link to {state.target})\n".encode()
+    return state.data if state else None
 
 
 def with_containers(steps: tuple[Step, ...], facts: FactsView) -> tuple[tuple[Step, ...], tuple[str, ...]]:

@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from dockerdoctor.host import FileState
+from dockerdoctor.host import FileState, Linked
 
 DOCKER_UNITS = frozenset({"docker", "docker.service", "docker.socket", "containerd", "containerd.service"})
 
 
+# What may be under a name; None: nothing is.
+State: TypeAlias = FileState | Linked | None
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A file, as it was when the fix was planned and as it shall be; None: there is none."""
+    """A file or a link, as it was when the fix was planned and as it shall be."""
 
-    path: str  # links followed
-    before: FileState | None
-    after: FileState | None
+    path: str  # links followed, but for one that is itself replaced
+    before: State
+    after: State
     copy: str = ""  # where the journal keeps what was
 
 
@@ -82,7 +86,10 @@ Step: TypeAlias = Put | Folder | Running | Run
 def to_json(step: Step, keep: Callable[[str, FileState], str]) -> dict[str, Any]:
     """Write a step for the journal; `keep` stores the state of a file and names the copy."""
     if isinstance(step, Put):
-        before, after = (keep(step.path, state) if state else "" for state in (step.before, step.after))
+        before, after = (
+            {"link": state.target} if isinstance(state, Linked) else keep(step.path, state) if state else ""
+            for state in (step.before, step.after)
+        )
         return {"put": step.path, "before": before, "after": after}
     if isinstance(step, Folder):
         return {"folder": step.path}
@@ -99,8 +106,11 @@ def from_json(item: Mapping[str, Any], kept: Callable[[str], tuple[str, FileStat
     Raises KeyError, TypeError or ValueError on what is no step.
     """
     if "put" in item:
-        copy, before = kept(item["before"]) if item["before"] else ("", None)
-        return Put(item["put"], before, kept(item["after"])[1] if item["after"] else None, copy)
+        (copy, before), (_, after) = (
+            ("", Linked(name["link"])) if isinstance(name, dict) else kept(name) if name else ("", None)
+            for name in (item["before"], item["after"])
+        )
+        return Put(item["put"], before, after, copy)
     if "folder" in item:
         return Folder(item["folder"])
     if "running" in item:

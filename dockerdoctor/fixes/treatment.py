@@ -13,8 +13,8 @@ from dockerdoctor.facts.changes import JOURNAL as FOLDER
 from dockerdoctor.facts.changes import LOCK
 from dockerdoctor.facts.ping import ping_unix
 from dockerdoctor.fixes.journal import Ended, Entry, Journal, boot_id, entries, entry_of, open_entry, unfinished
-from dockerdoctor.fixes.steps import HANDLE, Back, Folder, Put, Run, Running, Step, restarts_dockerd
-from dockerdoctor.host import TIMED_OUT, FileState, Host
+from dockerdoctor.fixes.steps import HANDLE, Back, Folder, Put, Run, Running, State, Step, restarts_dockerd
+from dockerdoctor.host import TIMED_OUT, FileState, Host, Linked
 
 # nft(8): at the end of a rule's line.
 RULE = re.compile(r"^\t\t(.*) # handle (\d+)$", re.MULTILINE)
@@ -98,7 +98,7 @@ def carry_out(
             # Nobody may have changed it since the plan was made and shown, nor its owner or mode.
             if _now(path, host) != states[0]:
                 raise Refused(f"{path} was changed by somebody else in the meantime", "# run doctor fix again")
-            if host.hard_linked(path):
+            if isinstance(states[0], FileState) and host.hard_linked(path):
                 raise Refused(f"{path} has another name (a hard link), and would be cut off from it")
         try:
             if halves := [entry.id for entry in unfinished(host) if entry.meets(treatment.steps)]:
@@ -224,19 +224,26 @@ class _Progress:
     begun: int = 0
 
 
-def _now(path: str, host: Host) -> FileState | None:
-    """Read a file where it was and nowhere else; raises Refused."""
+def _now(path: str, host: Host) -> State:
+    """Read a file, or a link, where it was and nowhere else; raises Refused."""
+    folder = path.rpartition("/")[0] or "/"
     try:
-        if host.real_path(path) != path:
-            raise Refused(f"{path} is a link now, or lies in one")
+        if host.real_path(folder) != folder:
+            raise Refused(f"{path} lies in a folder that is a link now")
+        if target := host.readlink(path):
+            return Linked(target)
         return host.file_state(path)
     except OSError as no:
         raise Refused(f"{path}: {no.strerror}") from no
 
 
-def _is(now: FileState | None, *states: FileState | None) -> bool:
+def _is(now: State, *states: State) -> bool:
     """Whether the content is one of these."""
-    return (now.data if now else None) in [state.data if state else None for state in states]
+
+    def content(state: State) -> bytes | State:
+        return state.data if isinstance(state, FileState) else state
+
+    return content(now) in map(content, states)
 
 
 def _take(step: Step, host: Host) -> None:
@@ -248,9 +255,11 @@ def _take(step: Step, host: Host) -> None:
         _run(step.argv, host, lenient=step.lenient)
 
 
-def _place(path: str, state: FileState | None, host: Host) -> None:
+def _place(path: str, state: State, host: Host) -> None:
     if state is None:
         host.remove_file(path)
+    elif isinstance(state, Linked):
+        host.put_link(path, state.target)
     else:
         host.put_file(path, state)
 
@@ -359,7 +368,7 @@ def _again(steps: Sequence[Step]) -> dict[tuple[str, ...], bool]:
     return {step.again: step.lenient for step in steps if isinstance(step, Run) and step.again}
 
 
-def _restore(path: str, states: Sequence[FileState | None], host: Host) -> None:
+def _restore(path: str, states: Sequence[State], host: Host) -> None:
     """Make it what it was first, from any state that it was given; it may be that already."""
     host.sweep_unfinished(path)
     now = _now(path, host)
@@ -395,9 +404,9 @@ def _rule_words(rule: str) -> list[str]:
     return sorted(RULE_WORDS.findall(rule))
 
 
-def files(steps: Sequence[Step]) -> dict[str, list[FileState | None]]:
+def files(steps: Sequence[Step]) -> dict[str, list[State]]:
     """For each file, what it was, and what each step in turn makes of it."""
-    found: dict[str, list[FileState | None]] = {}
+    found: dict[str, list[State]] = {}
     for step in steps:
         if isinstance(step, Put):
             found.setdefault(step.path, [step.before]).append(step.after)
@@ -408,7 +417,12 @@ def by_hand(steps: Sequence[Step]) -> Iterator[str]:
     """Tell what putting back does, or would have done, as commands."""
     first = {step.path: step for step in reversed(steps) if isinstance(step, Put)}
     for path, step in first.items():
-        yield shlex.join(("cp", "-a", step.copy, path) if step.before else ("rm", "-f", path))
+        if isinstance(step.before, Linked):
+            yield shlex.join(("ln", "-sfn", step.before.target, path))
+        else:
+            # A link would be written through.
+            over = ("--remove-destination",) if isinstance(step.after, Linked) else ()
+            yield shlex.join(("cp", "-a", *over, step.copy, path) if step.before else ("rm", "-f", path))
     for one in reversed(steps):
         if isinstance(one, Folder):
             yield shlex.join(("rmdir", one.path))
@@ -422,6 +436,8 @@ def by_hand(steps: Sequence[Step]) -> Iterator[str]:
 def words(step: Step) -> str:
     """Name a step in a line."""
     if isinstance(step, Put):
+        if isinstance(step.after, Linked):
+            return f"linking {step.path} to {step.after.target}"
         return f"{'writing' if step.after else 'removing'} {step.path}"
     if isinstance(step, Folder):
         return f"making {step.path}"

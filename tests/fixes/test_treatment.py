@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -16,13 +17,14 @@ from dockerdoctor.fixes.treatment import (
     StillSick,
     Stranded,
     Treatment,
+    by_hand,
     carry_out,
     leave,
     undo,
     why,
 )
 from dockerdoctor.fixes.undo import NothingToUndo, history, to_undo
-from dockerdoctor.host import Completed, FileState, Host
+from dockerdoctor.host import Completed, FileState, Host, Linked
 
 JSON, DROP_IN, STALE = "/etc/docker/daemon.json", "/etc/systemd/system/docker.service.d/proxy.conf", "/etc/old.conf"
 
@@ -58,6 +60,9 @@ class World(Host):
 
     def put_file(self, path, state):
         return self._effect(f"put {path}", lambda: super(World, self).put_file(path, state))
+
+    def put_link(self, path, target):
+        return self._effect(f"put {path}", lambda: super(World, self).put_link(path, target))
 
     def remove_file(self, path):
         return self._effect(f"remove {path}", lambda: super(World, self).remove_file(path))
@@ -632,3 +637,59 @@ def test_a_file_that_cannot_be_replaced_is_named_and_not_the_one_beside_it(root)
     with pytest.raises(OSError, match=rf"'{JSON}'$"):
         Host(root, {}).put_file(JSON, FileState(b""))
     assert [p.name for p in (root / "etc/docker").iterdir()] == ["daemon.json"]
+
+
+RESOLV = "/etc/resolv.conf"
+
+
+def relinked(root):
+    """A link that a file takes the place of, and a file that becomes a link."""
+    (root / RESOLV[1:]).symlink_to("../run/gone")
+    was = Host(root, {}).file_state(JSON)
+    file = FileState(b"nameserver 10.0.0.1\n", 0o644, os.getuid(), os.getgid())
+    return Treatment(
+        "area.check", "it is broken", (Put(RESOLV, Linked("../run/gone"), file), Put(JSON, was, Linked("/srv/d.json")))
+    )
+
+
+def names(root):
+    """What is a link, and what is not."""
+    found = (root / JSON[1:], root / RESOLV[1:])
+    return [
+        str(p.readlink()) if p.is_symlink() else (p.read_bytes(), p.stat().st_mode, p.stat().st_mtime_ns) for p in found
+    ]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kill_at", range(1, 14))
+def test_links_and_files_take_each_others_places_and_come_back(root, kill_at, when):
+    planned = relinked(root)
+    before, host = names(root), World(root, kill_at, Killed(), when)
+    with suppress(Killed):
+        carry_out(planned, host, lambda: None)
+        assert names(root)[0] == "/srv/d.json"
+        undo(to_undo(host), host)
+    now = names(root)
+    assert now[0] in {before[0], "/srv/d.json"}
+    assert now[1] == before[1] or now[1][0] == b"nameserver 10.0.0.1\n"
+    if not isinstance(entry := to_undo(World(root)), NothingToUndo):
+        undo(entry, World(root))
+    assert names(root) == before
+    assert not list((root / "etc").rglob(".*.doctor"))
+
+
+def test_a_link_that_leads_elsewhere_by_now_is_not_touched(root):
+    planned = relinked(root)
+    carry_out(planned, World(root), lambda: None)
+    (root / JSON[1:]).unlink()
+    (root / JSON[1:]).symlink_to("/srv/mine")
+    with pytest.raises(Refused, match="somebody else"):
+        undo(to_undo(World(root)), World(root))
+    assert names(root)[0] == "/srv/mine"
+
+
+def test_how_a_link_is_taken_back_by_hand(root):
+    assert list(by_hand(relinked(root).steps)) == [
+        f"cp -a --remove-destination '' {JSON}",
+        f"ln -sfn ../run/gone {RESOLV}",
+    ]

@@ -9,7 +9,7 @@ import pytest
 from dockerdoctor.fixes.shell import NotOurs
 from dockerdoctor.fixes.steps import Back, Folder, Put, Run, from_json, to_json
 from dockerdoctor.fixes.vocabulary import automatic, understand
-from dockerdoctor.host import MAX_FILE_BYTES, Completed, Host
+from dockerdoctor.host import MAX_FILE_BYTES, Completed, Host, Linked
 
 RULES = "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -i docker0 -j DROP\n"
 NFT = "table inet fw { # handle 1\n\tchain out { # handle 2\n\t\ttype filter hook output priority 0; policy accept;\n\t\tct state new accept # handle 4\n\t\ttcp dport 53 drop # handle 7\n\t}\n}\n"
@@ -316,7 +316,6 @@ def test_commands_and_what_takes_them_back(host, fix, run):
         "rm /etc/not-there",
         'tee /etc/docker/daemon.json <<< \'{"proxies": {"http-proxy": "http://u:***@p:1"}}\'',
         "mv /etc/docker/daemon.json /etc/docker/link",
-        "install -D /dev/stdin /etc/docker/link <<'END'\nx\nEND",
         "tee /etc/docker/circle <<< x",
         "truncate --size 0 /var/log/x",
         "kill 9",
@@ -506,3 +505,38 @@ def test_json_ends_as_it_did(host, end):
     # Of what is no JSON nothing is known.
     host.path("/etc/a").write_text("x" + end, newline="")
     assert understand(["tee /etc/a <<< y"], host).steps[0].after.data == b"y\n"
+
+
+LINK = "/etc/docker/link"
+
+
+def test_links_are_made_replaced_and_removed(host):
+    old = Linked("daemon.json")
+    (step,) = understand([f"ln -sf ../run/x {LINK}"], host).steps
+    assert (step.path, step.before, step.after) == (LINK, old, Linked("../run/x"))
+    (step,) = understand([f"rm {LINK}"], host).steps
+    assert (step.path, step.before, step.after) == (LINK, old, None)
+    (step,) = understand(["ln -s a /etc/docker/new"], host).steps
+    assert (step.before, step.after) == (None, Linked("a"))
+    (step,) = understand([f"ln -sfn a {FILE}"], host).steps
+    assert (step.before.data, step.after) == (b'{"debug": tru}\r\n', Linked("a"))
+    # What takes a link's place is seen by what comes after it.
+    one, two = understand([f"install -m 644 /dev/stdin {LINK} <<'END'\nx\nEND", f"tee {LINK} <<< y"], host).steps
+    assert (one.path, one.before, one.after.data, two.after.data) == (LINK, old, b"x\n", b"y\n")
+    assert from_json(to_json(step, lambda *_: "1-x"), lambda _: ("/copy", step.before)) == replace(step, copy="/copy")
+    assert from_json(to_json(one, lambda *_: "1-x"), lambda _: ("/copy", one.after)) == one
+
+
+@pytest.mark.parametrize(
+    ("fix", "reason"),
+    [
+        (f"ln -s a {FILE}", "there already"),
+        (f"ln a {FILE}", "options"),
+        ("ln -sf a /etc/docker", "regular"),
+        (f"mv {LINK} /etc/docker/x", "one of both is a link"),
+        (f"install /etc/docker/one {LINK}", "is a link"),
+    ],
+)
+def test_what_is_not_done_with_links(host, fix, reason):
+    with pytest.raises(NotOurs, match=reason):
+        understand([fix], host)

@@ -77,8 +77,7 @@ BY_HAND = {
     "registry-auth-expired*": LOGIN,
     "redis-name-not-resolved:nobody": "a container that is not there is made by whoever knows what it needs",
     "redis-protected-mode*": "what a server inside a container is told is its own, and gone with it",
-    "dns-broken-resolvconf-symlink:circle": "a link in a file's place is not made",
-    "dns-broken-resolvconf-symlink:dangling": "a link in a file's place is not made",
+    "net-policy-routing:ipsec*": "policies of IPsec are whoever's that has the tunnel, with its keys",
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",
 }
 

@@ -62,6 +62,7 @@ WORDS: Mapping[str, Word] = dict.fromkeys(FIREWALL, firewall.iptables) | {
     "install": files.install,
     "ip": kernel.ip,
     "kill": kernel.kill,
+    "ln": files.ln,
     "mkdir": files.mkdir,
     "mv": files.mv,
     "networkctl": services.networkctl,

@@ -113,7 +113,7 @@ def _default_context(desk: Desk) -> Put:
     """Docker's client would write its whole file anew, in a form of its own: only the line is taken out that names another."""
     name = f"{desk.host.env.get('DOCKER_CONFIG') or f'{desk.host.home}/.docker'}/config.json"
     path = desk.path(name)
-    if not (found := desk.state(path)):
+    if not (found := desk.file(path)):
         raise NotOurs(f"{name} is not there")
     try:
         return desk.put(path, replace(found, data=without(found.data, "currentContext"), mtime_ns=0))

@@ -7,8 +7,8 @@ import shlex
 from dataclasses import replace
 
 from dockerdoctor.fixes.shell import NotOurs
-from dockerdoctor.fixes.steps import Put
-from dockerdoctor.host import FileState, Host
+from dockerdoctor.fixes.steps import Put, State
+from dockerdoctor.host import FileState, Host, Linked
 
 # Not files, though they look like it.
 KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
@@ -25,7 +25,7 @@ class Desk:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.planned: dict[str, FileState | None] = {}
+        self.planned: dict[str, State] = {}
         self.chains: dict[tuple[str, ...], list[str]] = {}
         self.left: set[tuple[str, str]] = set()  # a network and a container that is no more on it
         self.anchors: set[tuple[tuple[str, ...], str]] = set()  # rules behind which others are put back
@@ -35,7 +35,11 @@ class Desk:
         if not path.startswith("/"):
             raise NotOurs(f"{path} depends on the folder it is said in")
         try:
-            real = self.host.real_path(path)
+            folder, _, name = path.rpartition("/")
+            real = f"{self.host.real_path(folder or '/').rstrip('/')}/{name}"
+            # What a step before puts there, or takes away, is what it will be.
+            if real not in self.planned or isinstance(self.planned[real], Linked):
+                real = self.host.real_path(path)
         except OSError as no:
             raise NotOurs(f"{path}: {no.strerror}") from no
         if f"{real}/".startswith(KERNEL_FOLDERS):
@@ -45,13 +49,22 @@ class Desk:
         return real
 
     def itself(self, path: str) -> str:
-        """A file that a command takes the place of, or away: a link to one would be lost; raises NotOurs."""
-        if self.host.readlink(path):
-            raise NotOurs(f"{path} is a link")
-        return self.path(path)
+        """A file or a link that a command takes the place of, or away; raises NotOurs."""
+        if not (target := self.host.readlink(path)):
+            return self.path(path)
+        folder, _, name = path.rpartition("/")
+        real = f"{self.path(folder or '/').rstrip('/')}/{name}"
+        self.planned.setdefault(real, Linked(target))
+        return real
 
-    def state(self, path: str) -> FileState | None:
+    def file(self, path: str) -> FileState | None:
         """How a file will be by now; raises NotOurs for what is none."""
+        if isinstance(state := self.state(path), Linked):
+            raise NotOurs(f"{path} is a link")
+        return state
+
+    def state(self, path: str) -> State:
+        """What will be under a name by now; raises NotOurs for what can be neither kept nor put back."""
         if path not in self.planned:
             try:
                 self.planned[path] = self.host.file_state(path)
@@ -61,8 +74,8 @@ class Desk:
                 raise NotOurs(f"{path} has another name (a hard link), and would be cut off from it")
         return self.planned[path]
 
-    def put(self, path: str, after: FileState | None) -> Put:
-        """Plan that a file becomes this."""
+    def put(self, path: str, after: State) -> Put:
+        """Plan that this will be under a name."""
         if after is None and MADE_ANEW.search(path):
             raise NotOurs(f"dockerd makes another {path} at once, which nobody may overwrite")
         step = Put(path, self.state(path), after)
@@ -71,7 +84,7 @@ class Desk:
 
     def write(self, path: str, text: str, mode: int | None = None) -> Put:
         """Plan a file's content; owner and mode stay what they are."""
-        before = self.state(real := self.path(path))
+        before = self.file(real := self.path(path))
         after = replace(before, data=text.encode(), mtime_ns=0) if before else FileState(text.encode())
         return self.put(real, replace(after, mode=mode) if mode is not None else after)
 

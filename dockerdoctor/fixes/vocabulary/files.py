@@ -9,7 +9,7 @@ from dataclasses import replace
 from dockerdoctor.fixes.shell import NotOurs, Simple, said
 from dockerdoctor.fixes.steps import Back, Folder, Run, Step
 from dockerdoctor.fixes.vocabulary.desk import Desk
-from dockerdoctor.host import FileState
+from dockerdoctor.host import FileState, Linked
 
 # Gone after another boot, though they look like files too.
 PASSING_FOLDERS = ("/run/", "/tmp/")  # noqa: S108 - only compared with
@@ -19,7 +19,7 @@ def tee(one: Simple, desk: Desk) -> Iterator[Step]:
     """A file gets what the command is fed."""
     if one.fed is None or len(one.words) != 2:
         raise NotOurs("it is not told what is written")
-    yield desk.write(one.words[1], _ended_as(desk.state(desk.path(one.words[1])), one.fed))
+    yield desk.write(one.words[1], _ended_as(desk.file(desk.path(one.words[1])), one.fed))
 
 
 # What may stand behind the last brace of JSON.
@@ -37,7 +37,7 @@ def echo(one: Simple, desk: Desk) -> Iterator[Step]:
     """A file gets what the command says, or more of it."""
     if not one.output:
         raise NotOurs("it says something, and changes nothing")
-    before = desk.state(desk.path(one.output)) if one.append else None
+    before = desk.file(desk.path(one.output)) if one.append else None
     try:
         text = (before.data.decode() if before else "") + said(one.words)
     except UnicodeDecodeError as no:
@@ -51,10 +51,14 @@ def install(one: Simple, desk: Desk) -> Iterator[Step]:
     if len(names) != 2 or set(options) - {"D", "m"}:
         raise NotOurs("its options are not known here")
     source, target = names
-    desk.itself(target)
+    real, mode = desk.itself(target), int(options.get("m") or "755", 8)
     yield from _folders(target.rpartition("/")[0], desk)
-    mode = int(options.get("m") or "755", 8)
-    if source == "/dev/stdin" and one.fed is not None:
+    if isinstance(desk.state(real), Linked):
+        if one.fed is None:
+            raise NotOurs(f"{target} is a link")
+        # install(1) takes a link's place, and writes through none.
+        yield desk.put(real, FileState(one.fed.encode(), mode))
+    elif source == "/dev/stdin" and one.fed is not None:
         yield desk.write(target, one.fed, mode)
     else:
         yield desk.put(desk.path(target), replace(_there(source, desk), mode=mode, uid=0, gid=0, xattrs=(), mtime_ns=0))
@@ -77,6 +81,8 @@ def mv(one: Simple, desk: Desk) -> Iterator[Step]:
     if len(names) != 2 or options:
         raise NotOurs("its options are not known here")
     found = _there(names[0], desk)
+    if any(isinstance(desk.state(desk.itself(name)), Linked) for name in names):
+        raise NotOurs("one of both is a link")
     yield desk.put(desk.itself(names[1]), found)
     yield desk.put(desk.itself(names[0]), None)
 
@@ -101,24 +107,25 @@ def rm(one: Simple, desk: Desk) -> Iterator[Step]:
     if set(options) - {"f"}:
         raise NotOurs("whole folders are not kept")
     for name in names:
-        if target := desk.host.readlink(name):
-            yield _unlinked(name, target, desk)
-            continue
-        if not _there(name, desk, missing=bool(options)):
-            continue
         real = desk.itself(name)
+        if not desk.state(real) and options:
+            continue
+        if not desk.state(real):
+            raise NotOurs(f"{name} is not there")
         # A program's own while it runs, and gone with the next boot: whoever starts writes another in the place of a stale one.
         yield Run(("rm", "-f", real)) if real.startswith("/run/") else desk.put(real, None)
 
 
-def _unlinked(name: str, target: str, desk: Desk) -> Run:
-    """Take a link away, and nothing of what it leads to."""
-    folder, _, last = name.rpartition("/")
-    path = f"{desk.path(folder)}/{last}"
-    status, test = _status(path, desk), ("test", "-L", path)
-    made = Back(("ln", "-s", target, path), test, expected=False, lasting=_lasts(path))
-    owned = Back(("chown", "-h", f"{status.st_uid}:{status.st_gid}", path), test, lasting=_lasts(path))
-    return Run(("rm", path), (made, owned))
+def ln(one: Simple, desk: Desk) -> Iterator[Step]:
+    """A symbolic link, in the place of another, of a file, or of nothing."""
+    options, names = _options(one.words[1:], "")
+    if "s" not in options or set(options) - {"s", "f", "n"} or len(names) != 2:
+        raise NotOurs("its options are not known here")
+    target, name = names
+    real = desk.itself(name)
+    if desk.state(real) and "f" not in options:
+        raise NotOurs(f"{name} is there already")
+    yield desk.put(real, Linked(target))
 
 
 def mkdir(one: Simple, desk: Desk) -> Iterator[Step]:
@@ -163,11 +170,10 @@ def sed(one: Simple, desk: Desk) -> Iterator[Step]:
     yield desk.write(name, done.out)
 
 
-def _there(name: str, desk: Desk, *, missing: bool = False) -> FileState:
-    found = desk.state(desk.path(name))
-    if found is None and not missing:
+def _there(name: str, desk: Desk) -> FileState:
+    if not (found := desk.file(desk.path(name))):
         raise NotOurs(f"{name} is not there")
-    return found  # type: ignore[return-value]  # None only where the caller said so
+    return found
 
 
 def _folders(path: str, desk: Desk) -> Iterator[Step]:
