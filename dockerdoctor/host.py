@@ -113,9 +113,11 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A symbolic link in a file's place, and where it leads to."""
+    """A symbolic link in a file's place, where it leads to, and whose it is."""
 
     target: str
+    uid: int = 0
+    gid: int = 0
 
 
 class UnixHTTPConnection(http.client.HTTPConnection):
@@ -763,14 +765,20 @@ class Host:
             raise
         self._sync_folder(target.parent)
 
-    def put_link(self, path: str, target: str) -> None:
+    def link_state(self, path: str) -> Linked | None:
+        """Read a symbolic link; None where there is none."""
+        target, status = self.readlink(path), self.lstat(path)
+        return Linked(target, status.st_uid, status.st_gid) if target and status else None
+
+    def put_link(self, path: str, state: Linked) -> None:
         """Make a name a symbolic link, or leave it as it was; raises OSError, which names this path."""
         place = self.path(path)
         # symlink(2) replaces nothing, and rename(2) does. One that a kill leaves is swept like a file's.
         beside = place.with_name(f".{place.name}.link{UNFINISHED}")
         try:
             beside.unlink(missing_ok=True)
-            beside.symlink_to(target)
+            beside.symlink_to(state.target)
+            os.lchown(beside, state.uid, state.gid)
             beside.replace(place)
             self._sync_folder(place.parent)
         except OSError as no:

@@ -87,7 +87,7 @@ def to_json(step: Step, keep: Callable[[str, FileState], str]) -> dict[str, Any]
     """Write a step for the journal; `keep` stores the state of a file and names the copy."""
     if isinstance(step, Put):
         before, after = (
-            {"link": state.target} if isinstance(state, Linked) else keep(step.path, state) if state else ""
+            {"link": asdict(state)} if isinstance(state, Linked) else keep(step.path, state) if state else ""
             for state in (step.before, step.after)
         )
         return {"put": step.path, "before": before, "after": after}
@@ -107,7 +107,7 @@ def from_json(item: Mapping[str, Any], kept: Callable[[str], tuple[str, FileStat
     """
     if "put" in item:
         (copy, before), (_, after) = (
-            ("", Linked(name["link"])) if isinstance(name, dict) else kept(name) if name else ("", None)
+            ("", Linked(**name["link"])) if isinstance(name, dict) else kept(name) if name else ("", None)
             for name in (item["before"], item["after"])
         )
         return Put(item["put"], before, after, copy)

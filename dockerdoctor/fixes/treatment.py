@@ -230,9 +230,7 @@ def _now(path: str, host: Host) -> State:
     try:
         if host.real_path(folder) != folder:
             raise Refused(f"{path} lies in a folder that is a link now")
-        if target := host.readlink(path):
-            return Linked(target)
-        return host.file_state(path)
+        return host.link_state(path) or host.file_state(path)
     except OSError as no:
         raise Refused(f"{path}: {no.strerror}") from no
 
@@ -259,7 +257,7 @@ def _place(path: str, state: State, host: Host) -> None:
     if state is None:
         host.remove_file(path)
     elif isinstance(state, Linked):
-        host.put_link(path, state.target)
+        host.put_link(path, state)
     else:
         host.put_file(path, state)
 

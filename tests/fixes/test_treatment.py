@@ -61,8 +61,8 @@ class World(Host):
     def put_file(self, path, state):
         return self._effect(f"put {path}", lambda: super(World, self).put_file(path, state))
 
-    def put_link(self, path, target):
-        return self._effect(f"put {path}", lambda: super(World, self).put_link(path, target))
+    def put_link(self, path, state):
+        return self._effect(f"put {path}", lambda: super(World, self).put_link(path, state))
 
     def remove_file(self, path):
         return self._effect(f"remove {path}", lambda: super(World, self).remove_file(path))
@@ -647,9 +647,8 @@ def relinked(root):
     (root / RESOLV[1:]).symlink_to("../run/gone")
     was = Host(root, {}).file_state(JSON)
     file = FileState(b"nameserver 10.0.0.1\n", 0o644, os.getuid(), os.getgid())
-    return Treatment(
-        "area.check", "it is broken", (Put(RESOLV, Linked("../run/gone"), file), Put(JSON, was, Linked("/srv/d.json")))
-    )
+    link, mine = Host(root, {}).link_state(RESOLV), Linked("/srv/d.json", os.getuid(), os.getgid())
+    return Treatment("area.check", "it is broken", (Put(RESOLV, link, file), Put(JSON, was, mine)))
 
 
 def names(root):

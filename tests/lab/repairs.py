@@ -77,6 +77,7 @@ BY_HAND = {
     "registry-auth-expired*": LOGIN,
     "redis-name-not-resolved:nobody": "a container that is not there is made by whoever knows what it needs",
     "redis-protected-mode*": "what a server inside a container is told is its own, and gone with it",
+    "storage-driver-unsupported:environment-file": "flags of a service are where somebody has put them",
     "net-policy-routing:ipsec*": "policies of IPsec are whoever's that has the tunnel, with its keys",
     "dns-daemon-json-dead-server:flag": "a flag goes first, then `doctor fix-dns` does the rest",
 }

@@ -50,11 +50,11 @@ class Desk:
 
     def itself(self, path: str) -> str:
         """A file or a link that a command takes the place of, or away; raises NotOurs."""
-        if not (target := self.host.readlink(path)):
+        if not (link := self.host.link_state(path)):
             return self.path(path)
         folder, _, name = path.rpartition("/")
         real = f"{self.path(folder or '/').rstrip('/')}/{name}"
-        self.planned.setdefault(real, Linked(target))
+        self.planned.setdefault(real, link)
         return real
 
     def file(self, path: str) -> FileState | None:

@@ -19,6 +19,9 @@ def sysctl(one: Simple, desk: Desk) -> Iterator[Step]:
     yield Run(one.words, (Back(("sysctl", "-w", f"{name}={desk.run(*ask).strip()}"), ask),))
 
 
+STP = ("type", "bridge", "stp_state")
+
+
 def ip(one: Simple, desk: Desk) -> Iterator[Step]:
     """A link that comes up, an address that is added, a routing rule that is, a route."""
     if one.words[1] in {"rule", "route"}:
@@ -30,6 +33,10 @@ def ip(one: Simple, desk: Desk) -> Iterator[Step]:
             ","
         )
         yield Run(one.words, () if up else (Back(("ip", "link", "set", "dev", words[3], "down"), lenient=True),))
+    elif words[:3] == ["ip", "link", "set"] and words[4:] in (["arp", "on"], [*STP, "0"]):
+        undone = ("arp", "off") if words[4] == "arp" else (*STP, "1")
+        # One that has gone has no state to be given back.
+        yield Run(one.words, (Back(("ip", "link", "set", "dev", words[3], *undone), lenient=True),))
     elif words[:3] == ["ip", "address", "add"]:
         address, device = words[3], one.words[one.words.index("dev") + 1]
         if f" {address} " in desk.run("ip", "-o", "address", "show", "dev", device):

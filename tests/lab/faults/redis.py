@@ -1,6 +1,7 @@
 """Containers that do not get the Redis they want."""
 
 from tests.lab.fault import Fault
+from tests.lab.faults.ports import service
 
 IMAGES = {"images": ("busybox", "redis:7-alpine")}
 REDIS = "docker run -d --name redis --network app redis:7-alpine"
@@ -106,7 +107,7 @@ FAULTS = (
         machine=IMAGES,
         setup=WELL.replace("--name redis", "--name redis -p 6379:6379"),
         broken=f"docker start redis && {ASKS}",
-        inject="docker stop redis; systemd-run --unit=other redis-server --port 6379; sleep 1",
+        inject="docker stop redis; " + service("other", "/usr/bin/redis-server --port 6379"),
         verify_fix=True,
     ),
     Fault(
