@@ -480,6 +480,9 @@ def test_what_dockerd_makes_anew_is_not_taken_away(host):
 @pytest.mark.parametrize(
     ("fix", "mine"),
     [
+        ("doctor fix-dns --write", True),
+        ("docker doctor fix-dns --write", True),
+        ("python3 ./doctor.pyz fix-dns --write", True),
         ("kill 9", False),
         ("kill -CONT 9", True),
         ("docker run -d redis", False),

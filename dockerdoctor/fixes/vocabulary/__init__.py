@@ -133,4 +133,5 @@ def _known(one: Simple) -> bool:
 def is_fix_dns(fix: Iterable[str]) -> bool:
     """Whether the fix is `doctor fix-dns`, and nothing else."""
     words = [line.split() for line in fix if not line.startswith("#")]
-    return len(words) == 1 and words[0][0].rpartition("/")[2] == "doctor" and "fix-dns" in words[0]
+    # Whatever the doctor is called by: `docker doctor`, `python3 doctor.pyz`. No other program has such a command.
+    return len(words) == 1 and "fix-dns" in words[0][1:3]
