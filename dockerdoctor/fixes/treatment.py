@@ -158,7 +158,8 @@ def undo(entry: Entry, host: Host, observe: Observe = lambda _: None) -> None:
                 )
         journal = Journal(host, entry.id, entry.steps)
         # What runs now is what the services' restart must not stop for good; after a kill, what ran before it does.
-        names = running(steps) if entry.ended is not Ended.APPLIED else _running_now(host) if _interrupts(steps) else ()
+        cut_short = entry.ended is not Ended.APPLIED
+        names = running(entry.steps[: entry.begun]) if cut_short else _running_now(host) if _interrupts(steps) else ()
         try:
             journal.undoing()
         except OSError as no:
@@ -176,7 +177,7 @@ def to_take_back(entry: Entry) -> tuple[Step, ...]:
     """
     steps = entry.steps[: entry.begun]
     changes = any(isinstance(step, Put | Folder) or (isinstance(step, Run) and step.back) for step in steps)
-    return steps if changes or entry.ended is not Ended.APPLIED else ()
+    return steps if changes else ()
 
 
 def leave(entry: Entry, host: Host) -> None:

@@ -692,3 +692,14 @@ def test_how_a_link_is_taken_back_by_hand(root):
         f"cp -a --remove-destination '' {JSON}",
         f"ln -sfn ../run/gone {RESOLV}",
     ]
+
+
+def test_what_a_killed_restart_has_stopped_is_started_and_nothing_else_is(root):
+    restart = ("systemctl", "restart", "docker")
+    steps = (Running(("web",)), Run(restart, again=restart))
+    with pytest.raises(Killed):
+        carry_out(Treatment("area.check", "it is broken", steps), World(root, 9, Killed()), lambda: None)
+    host = World(root)
+    assert to_undo(host).begun == len(steps)
+    undo(to_undo(host), host)
+    assert host.effects == ["note undoing", "docker start web", "note rolled-back"]

@@ -91,7 +91,6 @@ KINDS = {
     "proxy-percent-systemd": "a drop-in, units read again, dockerd restarted",
     "docker-unit-masked:service": "a unit unmasked and started",
     "dns-daemon-json-dead-server:silent": "nameservers, by `doctor fix-dns`",
-    "daemon-json-not-reloaded": "dockerd told to read its file again",
     "net-mtu-blackhole:nft": "a rule of nftables, known by its handle",
     "net-policy-routing": "routing rules",
     "redis-name-not-resolved": "a network made, and containers that join it",
