@@ -514,7 +514,7 @@ LINK = "/etc/docker/link"
 
 
 def test_links_are_made_replaced_and_removed(host):
-    old = Linked("daemon.json", UID, GID)
+    old = Linked("daemon.json", os.getuid(), os.getgid())
     (step,) = understand([f"ln -sf ../run/x {LINK}"], host).steps
     assert (step.path, step.before, step.after) == (LINK, old, Linked("../run/x"))
     (step,) = understand([f"rm {LINK}"], host).steps
