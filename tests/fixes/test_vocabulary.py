@@ -543,3 +543,15 @@ def test_links_are_made_replaced_and_removed(host):
 def test_what_is_not_done_with_links(host, fix, reason):
     with pytest.raises(NotOurs, match=reason):
         understand([fix], host)
+
+
+@pytest.mark.parametrize(
+    ("says", "stopped"), [("loaded", ("docker.socket", "docker.service")), ("masked", ("docker.service",))]
+)
+def test_a_socket_that_was_not_there_goes_with_its_service(host, monkeypatch, says, stopped):
+    monkeypatch.setitem(SAYS, "systemctl show --property LoadState --value docker.socket", f"{says}\n")
+    (step,) = understand(["systemctl start docker.service"], host).steps
+    assert [back.argv for back in step.back] == [("systemctl", "stop", *stopped)]
+    monkeypatch.setitem(SAYS, "systemctl is-active --quiet docker.socket", "")
+    (step,) = understand(["systemctl start docker.service"], host).steps
+    assert [back.argv for back in step.back] == [("systemctl", "stop", "docker.service")]

@@ -26,7 +26,7 @@ def systemctl(one: Simple, desk: Desk) -> Iterator[Step]:
             raise NotOurs("what is mounted is in use at once, and is not let go of while it is")
         idle = tuple(unit for unit in units if not _active(unit, desk))
         busy = tuple(unit for unit in units if unit not in idle)
-        back = (Back(("systemctl", "stop", *idle)),) if idle else ()
+        back = (Back(("systemctl", "stop", *_with_socket(idle, desk))),) if idle else ()
         yield Run(one.words, back, again=("systemctl", "restart", *busy) if busy else ())
     elif verb == "stop":
         running = tuple(unit for unit in units if _active(unit, desk))
@@ -69,6 +69,15 @@ def _disabled(unit: str, desk: Desk) -> bool:
 
 def _active(unit: str, desk: Desk) -> bool:
     return desk.host.run("systemctl", "is-active", "--quiet", unit).ok
+
+
+def _with_socket(units: tuple[str, ...], desk: Desk) -> tuple[str, ...]:
+    """docker.service takes docker.socket with it, which would start it again at the first call; one that ran goes on."""
+    socket = "docker.socket"
+    if not {"docker", "docker.service"} & set(units) or socket in units or _active(socket, desk):
+        return units
+    loaded = desk.host.run("systemctl", "show", "--property", "LoadState", "--value", socket).out.strip() == "loaded"
+    return (socket, *units) if loaded else units
 
 
 def _passing(unit: str, desk: Desk) -> bool:
