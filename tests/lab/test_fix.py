@@ -40,7 +40,7 @@ STATE = r"""
     for place in /etc/docker /etc/systemd /etc/sysctl.d /etc/sysctl.conf /etc/default /etc/nftables.conf /root/.docker /root/.profile
     do find $place -printf '%p %y %m %u %g %l\n' 2>/dev/null | grep -v -e /buildx -e .buildNodeID | sort; find $place -type f -not -path '*/buildx/*' -not -name .buildNodeID -exec sha256sum {} + 2>/dev/null | sort
     done
-    sysctl net.ipv4.ip_forward; getent group docker
+    getent group docker; sysctl net.ipv4.ip_forward
 """
 # Of the engine's own; what the doctor asked from is labelled, and a kill leaves it to the next examination.
 ENGINES_OWN = r"""
