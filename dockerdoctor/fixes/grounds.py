@@ -46,7 +46,8 @@ class Sick(Exception):  # noqa: N818 - it is an answer, not an error
 
 def refuse_what_cannot_be_edited(host: Host, config: DaemonJson) -> None:
     """What cannot be read or parsed cannot be edited."""
-    if config.problem:
+    # One that is longer than anybody writes is not looked through by the checks, and can be edited all the same.
+    if config.problem not in {"", "EFBIG"}:
         raise Refused(f"{config.path} cannot be read ({config.problem})", "# run as root")
     text = decode(host.read_bytes(config.path))[0] if config.exists else ""
     try:

@@ -101,3 +101,11 @@ def test_the_file_of_another_engine_is_left_alone(tmp_path, listener, refused):
             refuse_another_engine(host, known, HERE, DaemonJson(PATH, exists=False))
     else:
         refuse_another_engine(host, known, HERE, DaemonJson(PATH, exists=False))
+
+
+def test_a_file_that_is_too_long_for_the_checks_is_edited_all_the_same(tmp_path):
+    (tmp_path / "etc/docker").mkdir(parents=True)
+    (tmp_path / PATH[1:]).write_text("{" + " " * 1_000_000 + "}")
+    refuse_what_cannot_be_edited(Host(tmp_path, {}), DaemonJson(PATH, exists=True, problem="EFBIG"))
+    with pytest.raises(Refused, match="EACCES"):
+        refuse_what_cannot_be_edited(Host(tmp_path, {}), DaemonJson(PATH, exists=True, problem="EACCES"))

@@ -113,6 +113,7 @@ FORMATS = {
     "minified": '{"dns":["{dead}"],"log-level":"info"}',
     "comma first, no newline": '{ "debug": true\n, "dns" : [ "{dead}" ]\n, "log-level": "warn"\n}',
     "duplicate": '{"dns": ["192.0.2.9"], "labels": ["a=\\u00fc"],\n\n "dns": ["{dead}"]}\n',
+    "1 MB": "{\n" + f"{' ' * 99}\n" * 10_000 + '"dns": ["{dead}"]}\n',
     "what follows": '{"dns": ["{dead}"]}\n{"dns": ["192.0.2.9"]}\n',
 }
 INSERTED = {
