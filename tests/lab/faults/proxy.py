@@ -330,7 +330,7 @@ FAULTS = (
         "proxy-build-not-set:other-settings",
         "proxy.container-missing",
         setup=behind_proxy,
-        inject="""printf '{\\n\\t"auths": {"reg.test": {"auth": "eDp5"}}\\n}' > .docker/config.json""",
+        inject="""printf '{\\n\\t"detachKeys": "ctrl-q,q"\\n}' > .docker/config.json""",
         broken=FETCH,
         verify_fix=True,
         severity="warning",

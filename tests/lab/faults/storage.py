@@ -203,7 +203,7 @@ FAULTS = (
         "storage.inodes",
         setup=SMALL.format(options=",nr_inodes=4000"),
         inject=r"""
-            many=$(( $(df --output=iavail /srv/docker | tail -1) - 100 ))
+            many=$(( $(df --output=iavail /srv/docker | tail -1) - 170 ))
             mkdir /srv/many && (cd /srv/many; for n in $(seq $many); do : > $n; done)
             tar -C /srv/many -c . | docker import -""",
         broken="timeout 20 docker run --rm busybox sh -c 'for n in $(seq 200); do : > /$n; done'",
