@@ -62,8 +62,8 @@ def state(m: Machine, *, rules: bool = True) -> str:
 
 
 def runs(m: Machine) -> bool:
-    """Whether dockerd does: the rules of one that is dead are whatever they were left at."""
-    return m.run("systemctl is-active --quiet docker", check=False).returncode == 0
+    """Whether dockerd does, and answers: the rules of one that is dead are whatever they were left at."""
+    return m.run("systemctl is-active --quiet docker && timeout 5 docker version", check=False).returncode == 0
 
 
 def fixed(m: Machine, *args: str, **options) -> dict:
