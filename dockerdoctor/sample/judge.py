@@ -22,6 +22,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 # What pip and the engine say, and what it means. The first that matches counts: what comes first is nearer the cause.
 MEANINGS: dict[str, str] = {
+    "[Ee]xec format error": "The image's programs are for another processor than this engine's.",
     "[Nn]o space left on device": "The disk that holds Docker's data is full.",
     "407 Proxy Authentication|Tunnel connection failed: 407": (
         "The proxy wants a user name and a password, and the build has none or wrong ones."
