@@ -34,7 +34,7 @@ class Case:
 
 def redis(command: str) -> Step:
     """An image with the tutorial's name whose Redis is set up otherwise."""
-    return f"docker run --name r redis:7-alpine true; docker commit -c 'CMD {command}' r redis:7-alpine >/dev/null; docker rm r"
+    return f"docker run --name other redis:7-alpine true; docker commit -c 'CMD {command}' other redis:7-alpine >/dev/null; docker rm other"
 
 
 def other_end(options: str = "", network: str = "") -> tuple[str, str]:
@@ -80,7 +80,7 @@ CASES: dict[str, Case] = {
         "another processor",
         inject="""
             printf '\\177ELF\\002\\001\\001\\0\\0\\0\\0\\0\\0\\0\\0\\0\\002\\0\\267\\0\\001\\0\\0\\0' > /tmp/sh; chmod 755 /tmp/sh
-            docker create --name b python:3.13-slim; docker cp -L /tmp/sh b:/bin/sh; docker commit b python:3.13-slim; docker rm b""",
+            docker create --name other python:3.13-slim; docker cp /tmp/sh other:/usr/bin/sh; docker commit other python:3.13-slim; docker rm other""",
         sound=REST,
     ),
     "hello-world-is-another": Case(
@@ -100,7 +100,7 @@ CASES: dict[str, Case] = {
     # -- ports
     "port-of-a-process": Case(
         "port",
-        "taken by process python3",
+        "taken by python3",
         inject="systemd-run --unit=web python3 -m http.server 4000; until curl -s 127.0.0.1:4000 >/dev/null; do sleep .1; done",
         sound=PAGE_SOUND[3:],
     ),
@@ -176,7 +176,7 @@ CASES: dict[str, Case] = {
     "redis-protected": Case(
         "visits",
         "redis.protected-mode",
-        inject='docker run --name r redis:7-alpine true; docker commit -c \'ENTRYPOINT ["redis-server", "--protected-mode", "yes"]\' -c \'CMD []\' r redis:7-alpine; docker rm r',
+        inject='docker run --name other redis:7-alpine true; docker commit -c \'ENTRYPOINT ["redis-server", "--protected-mode", "yes"]\' -c \'CMD []\' r redis:7-alpine; docker rm r',
         args=("--redis",),
         images=REDIS,
         sound=PAGE_SOUND,
