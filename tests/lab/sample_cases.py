@@ -54,10 +54,10 @@ PAGE_SOUND = (*APP_SOUND, "start", "listening", "published", "page", "greeting",
 
 CASES: dict[str, Case] = {
     # -- names
-    "server-refuses": Case("build", "dns.server-refuses", "dns-daemon-json-dead-server:refused", sound=REST),
-    "server-fails": Case("build", "dns.server-refuses", "dns-daemon-json-dead-server:servfail"),
-    "server-on-loopback": Case("build", "dns.loopback-resolver", "dns-daemon-json-dead-server:loopback"),
-    "udp-blocked": Case("build", "dns.udp-blocked", "dns-udp-blocked-tcp-works", quick=True),
+    "server-refuses": Case("build", "", "dns-daemon-json-dead-server:refused", sound=REST),
+    "server-fails": Case("build", "", "dns-daemon-json-dead-server:servfail"),
+    "server-on-loopback": Case("build", "", "dns-daemon-json-dead-server:loopback"),
+    "udp-blocked": Case("build", "", "dns-udp-blocked-tcp-works", quick=True),
     "forwarding-blocks-server": Case("build", "", "dns-forward-firewall-blocks-resolver"),
     "input-blocks-server": Case("build", "", "dns-input-firewall-blocks-host-resolver:nftables"),
     "no-nameserver": Case("build", "", "dns-daemon-json-dead-server:no-nameserver"),
@@ -71,10 +71,8 @@ CASES: dict[str, Case] = {
     "no-masquerade": Case("build", "", "net-masquerade-missing"),
     "no-iptables": Case("build", "", "net-iptables-false"),
     # -- images
-    "mirror-dead": Case(
-        "base-image", "registry.hub", "registry-mirror-dead:the-only-one", images=("busybox",), quick=True
-    ),
-    "mirror-is-no-registry": Case("base-image", "registry.hub", "registry-mirror-dead:web-server", images=("busybox",)),
+    "mirror-dead": Case("base-image", "", "registry-mirror-dead:the-only-one", images=("busybox",), quick=True),
+    "mirror-is-no-registry": Case("base-image", "", "registry-mirror-dead:web-server", images=("busybox",)),
     "wrong-architecture": Case(
         "build",
         "another processor",
@@ -87,11 +85,11 @@ CASES: dict[str, Case] = {
         "hello-world", "did not say", inject="docker tag busybox hello-world", sound=(*PAGE_SOUND, "neighbour")
     ),
     # -- disk
-    "disk-full": Case("build", "storage.space", "disk-full-data-root"),
+    "disk-full": Case("build", "", "disk-full-data-root"),
     # -- proxies
-    "proxy-missing": Case("build", "proxy.container-missing", "proxy-build-not-set"),
-    "proxy-on-loopback": Case("build", "proxy.container-loopback", "proxy-loopback-in-container"),
-    "proxy-dead": Case("build", "proxy.dead", "proxy-dead:containers"),
+    "proxy-missing": Case("build", "", "proxy-build-not-set"),
+    "proxy-on-loopback": Case("build", "", "proxy-loopback-in-container"),
+    "proxy-dead": Case("build", "", "proxy-dead:containers"),
     "proxy-wants-password": Case("build", "", "proxy-407"),
     # -- the engine
     "engine-stopped": Case(
