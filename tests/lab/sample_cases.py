@@ -63,8 +63,8 @@ CASES: dict[str, Case] = {
     "no-nameserver": Case("build", "", "dns-daemon-json-dead-server:no-nameserver"),
     # -- packets
     "forwarding-off": Case("build", "", "net-ip-forward-off:sysctl-conf", sound=REST, quick=True),
-    "chains-flushed": Case("start", "", "net-docker-chains-flushed"),
-    "nat-flushed": Case("start", "", "net-docker-chains-flushed:nat"),
+    "chains-flushed": Case("build", "", "net-docker-chains-flushed"),
+    "nat-flushed": Case("build", "", "net-docker-chains-flushed:nat"),
     "forward-closed": Case("build", "", "net-docker-chains-flushed:forward-closed"),
     "other-firewall": Case("build", "", "net-forward-drop-other-firewall"),
     "answers-dropped": Case("build", "", "net-forward-drop-other-firewall:answers"),
@@ -85,7 +85,8 @@ CASES: dict[str, Case] = {
         "hello-world", "did not say", inject="docker tag busybox hello-world", sound=(*PAGE_SOUND, "neighbour")
     ),
     # -- disk
-    "disk-full": Case("build", "", "disk-full-data-root"),
+    # The machine gets a small disk of its own, where there is no image yet.
+    "disk-full": Case("base-image", "", "disk-full-data-root", sound=REST),
     # -- proxies
     "proxy-missing": Case("build", "", "proxy-build-not-set"),
     "proxy-on-loopback": Case("build", "", "proxy-loopback-in-container"),
@@ -174,7 +175,7 @@ CASES: dict[str, Case] = {
     "redis-protected": Case(
         "visits",
         "redis.protected-mode",
-        inject='docker run --name other redis:7-alpine true; docker commit -c \'ENTRYPOINT ["redis-server", "--protected-mode", "yes"]\' -c \'CMD []\' r redis:7-alpine; docker rm r',
+        inject='docker run --name other redis:7-alpine true; docker commit -c \'ENTRYPOINT ["redis-server", "--protected-mode", "yes"]\' -c \'CMD []\' other redis:7-alpine; docker rm other',
         args=("--redis",),
         images=REDIS,
         sound=PAGE_SOUND,
