@@ -91,6 +91,9 @@ class Wishes:
     keep: bool = False  # leave what was started, however it ends
 
 
+# A proxy that containers are not told of breaks nothing of the engine's, and yet every build that needs it.
+RISKS: dict[str, tuple[str, ...]] = {"base-image": ("proxy.", "registry."), "build": ("proxy.",)}
+
 # How the summary of a stage begins that was not examined, since another one failed.
 NOT_REACHED = "not reached: "
 
@@ -152,9 +155,11 @@ class SampleReport:
 
     @property
     def root_causes(self) -> tuple[Result, ...]:
-        """What is wrong with the host, as far as it can break anything."""
+        """What is wrong with the host, as far as it can break anything; else the risks that break just this stage."""
         causes = self.diagnosis.root_causes if self.diagnosis else ()
-        return tuple(r for r in causes if r.check.severity is Severity.ERROR)
+        errors = tuple(r for r in causes if r.check.severity is Severity.ERROR)
+        areas = RISKS.get(self.failure.stage.id, ()) if self.failure else ()
+        return errors or tuple(r for r in causes if r.check.id.startswith(areas))
 
     @property
     def exit_status(self) -> ExitStatus:

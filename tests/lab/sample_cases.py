@@ -128,7 +128,7 @@ CASES: dict[str, Case] = {
         "greeting", "begin with", app="s/Hello/Bye/", sound=(*APP_SOUND, "hostname", "visits")
     ),
     "app-with-another-hostname": Case(
-        "hostname", "another", app="s/socket.gethostname()/'other'/", sound=(*APP_SOUND, "greeting")
+        "hostname", "Another container", app="s/socket.gethostname()/'other'/", sound=(*APP_SOUND, "greeting")
     ),
     # -- on the way to the page
     "page-dropped": Case(
