@@ -128,7 +128,7 @@ def attempt(scene: Scene) -> Finding:
     scene.build = BuildKitLog() if kit else BuildLog()
     arguments = {name: value for name, value in scene.given.arguments.items() if hidden or name != "PIP_CONFIG_FILE"}
     with source.folder() as folder, secret_files(scene, hidden if kit else {}) as secrets:
-        files["Dockerfile"] = recipe.dockerfile((folder / "Dockerfile").read_text(encoding="utf-8"))
+        files["Dockerfile"] = recipe.labelled((folder / "Dockerfile").read_text(encoding="utf-8"), IMAGE_LABEL)
         with source.archive(folder, files) as context:
             start = buildkit if kit else classic
             finding = follow(scene, start(scene, context, arguments, secrets))
@@ -145,7 +145,6 @@ def classic(scene: Scene, context: Any, arguments: Mapping[str, str], _: Mapping
             custom_context=True,
             tag=scene.image_name,
             buildargs=dict(arguments),
-            labels={IMAGE_LABEL: ""},
             rm=True,
             forcerm=True,
             decode=True,

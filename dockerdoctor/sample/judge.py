@@ -97,8 +97,8 @@ class BuildLog:
         elif built := re.fullmatch(r"Successfully built ([0-9a-f]+)", line):
             self.image = self.image or built.group(1)
         elif made := re.fullmatch(r" ---> ([0-9a-f]{12,64})", line):
-            # The first step's image is the base, and a cached one is not this build's either.
-            if self.steps > 1 and self.lines[-1:] != [CACHED]:
+            # The image of a FROM is the base, and a cached one is not this build's either.
+            if " : FROM " not in self.step and self.lines[-1:] != [CACHED]:
                 self.layers.append(made.group(1))
         elif line.strip():
             self.cached += line == CACHED

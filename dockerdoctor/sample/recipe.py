@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 FROM = re.compile(r"^(\s*FROM\s+(?:--\S+\s+)*)(\S+)", re.IGNORECASE | re.MULTILINE)
+FROM_LINE = re.compile(r"^(\s*FROM\s.*)$", re.IGNORECASE | re.MULTILINE)
 INSTALL = re.compile(r"^RUN (pip install .*)$", re.MULTILINE)
 # What only the installation may see is here, while it runs.
 HIDDEN = "/run/dockerdoctor"
@@ -33,6 +34,10 @@ class Recipe:
     packages: Packages = Packages.INDEX
     hidden: tuple[str, ...] = ()  # names of files that pip needs, and that must not stay in the image
     secrets: bool = False  # whether the builder knows secrets (BuildKit), or must be outwitted
+
+    def labelled(self, written: str, label: str) -> str:
+        """The same with a label on every layer, by which those are found that a build leaves which was cut short."""
+        return FROM_LINE.sub(rf'\1\nLABEL {label}=""', self.dockerfile(written))
 
     def dockerfile(self, written: str) -> str:
         """Give the Dockerfile for this recipe; where nothing is demanded, it is the one that is written."""

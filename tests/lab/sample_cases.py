@@ -91,7 +91,7 @@ CASES: dict[str, Case] = {
     "proxy-missing": Case("build", "", "proxy-build-not-set"),
     "proxy-on-loopback": Case("build", "", "proxy-loopback-in-container"),
     "proxy-dead": Case("build", "", "proxy-dead:containers"),
-    "proxy-wants-password": Case("build", "", "proxy-407"),
+    "proxy-wants-password": Case("base-image", "", "proxy-407", images=("busybox",)),
     # -- the engine
     "engine-stopped": Case(
         "endpoint", "engine.", inject="systemctl stop docker.socket docker.service", sound=(), quick=True

@@ -245,3 +245,8 @@ def test_waiting_for_pip_is_hopeless_only_where_no_container_gets_out():
     assert not log.retrying
     log.hear(STREAM[13])
     assert log.retrying
+
+
+def test_base_of_no_stage_is_a_layer_of_the_build():
+    said = "Step 1/3 : FROM a AS x\n ---> aaaaaaaaaaaa\nStep 2/3 : RUN b\n ---> bbbbbbbbbbbb\nStep 3/3 : FROM a\n ---> aaaaaaaaaaaa\n"
+    assert heard({"stream": said}).layers == ["bbbbbbbbbbbb"]

@@ -60,3 +60,8 @@ def test_without_packages_nothing_is_fetched(hidden):
 
 def test_wheels_are_installed_as_the_tutorial_does():
     assert "RUN pip install -r requirements.txt" in lines(Recipe("x", Packages.WHEELS).dockerfile(WRITTEN))
+
+
+def test_every_layer_of_every_stage_has_the_label():
+    text = Recipe().labelled("FROM a AS x\nRUN b\n\nfrom c\nRUN d\n", "l")
+    assert text == 'FROM a AS x\nLABEL l=""\nRUN b\n\nfrom c\nLABEL l=""\nRUN d\n'
