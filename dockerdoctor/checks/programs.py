@@ -112,8 +112,9 @@ def containerd_plugins(
         return skipped(NOT_OURS)
     if not bad.unserved:
         return passed("containerd offers what was asked of it")
-    kept = '["cri"]' if re.search(r"\bcri\b", bad.disabled) else "[]"
-    edit = f"{bad.disabled_at}s/=.*/= {kept}/"
+    # As it is written there: the file's second version wants "io.containerd.grpc.v1.cri", and does not start with "cri".
+    kept = ", ".join(re.findall(r'"[^"]*\bcri"', bad.disabled))
+    edit = f"{bad.disabled_at}s/=.*/= [{kept}]/"
     repair = (
         (f"sed -i {quote(edit)} {CONTAINERD_TOML}",)
         if bad.disabled

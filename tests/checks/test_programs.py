@@ -52,6 +52,15 @@ CRI_TOO = 'disabled_plugins = ["cri", "io.containerd.runtime.v2.task"]'
             FAIL,
             """sed -i '2s/=.*/= ["cri"]/' /etc/containerd/config.toml""",
         ),
+        (
+            BadPrograms(
+                unserved="unknown service",
+                disabled=CRI_TOO.replace('"cri"', '"io.containerd.grpc.v1.cri"'),
+                disabled_at=2,
+            ),
+            FAIL,
+            """sed -i '2s/=.*/= ["io.containerd.grpc.v1.cri"]/' /etc/containerd/config.toml""",
+        ),
     ],
 )
 def test_containerd_plugins(found, status, first):

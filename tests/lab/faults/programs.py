@@ -52,7 +52,7 @@ FAULTS = (
         "engine.containerd-plugins",
         inject=f"""
             mkdir -p $(dirname {TOML})
-            printf 'version = 2\\ndisabled_plugins = ["cri", "io.containerd.runtime.v2.task"]\\n' > {TOML}
+            printf 'version = 2\\ndisabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task"]\\n' > {TOML}
             systemctl restart containerd.service
             systemctl restart docker.service
         """,
