@@ -9,6 +9,7 @@ import json
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -264,11 +265,19 @@ def probe_lab(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing) -> Iterato
 
 
 def sweep_abandoned() -> None:
-    """Wait for labs that are being closed, and remove what is left of those that are not; for the main thread's exit."""
-    for lab in tuple(LABS):
-        if not lab.closed.wait(CLOSING):
-            lab.abandoned = True
-            # In a thread, since an engine that hangs must not hang our exit; the next run sweeps what is left.
-            sweeping = threading.Thread(target=lab.sweep, daemon=True)
-            sweeping.start()
-            sweeping.join(CLOSING)
+    """
+    Wait for labs that are being closed, and remove what is left of those that are not; for the main thread's exit.
+
+    All of them get the same time, and each gets it once: an engine is slow for all alike.
+    """
+    until = time.monotonic() + CLOSING
+    late = [lab for lab in tuple(LABS) if not lab.closed.wait(max(0.0, until - time.monotonic()))]
+    # In threads, since an engine that hangs must not hang our exit; the next run sweeps what is left.
+    sweeping = [threading.Thread(target=lab.sweep, daemon=True) for lab in late]
+    for lab, thread in zip(late, sweeping, strict=True):
+        lab.abandoned = True
+        LABS.discard(lab)
+        thread.start()
+    until = time.monotonic() + CLOSING
+    for thread in sweeping:
+        thread.join(max(0.0, until - time.monotonic()))
