@@ -261,7 +261,8 @@ class Seen:
             return row
         elsewhere = Cell(Mark.NONE, f"only {own.place} knows this name")
         there = reached(own, target.host, target.port) if own.asked else Cell(Mark.UNKNOWN, own.error)
-        return Row(f"{row.target} (on {own.place})", (row.cells[0], ONLY_PULLS, elsewhere, there, elsewhere))
+        here = row.cells[0] if row.cells[0].mark is Mark.OK else elsewhere
+        return Row(f"{row.target} (on {own.place})", (here, ONLY_PULLS, elsewhere, there, elsewhere))
 
     def wanted(self, host: str, port: int) -> bool:
         """Whether every place was to try a target."""
@@ -320,7 +321,8 @@ def image_row(image: AskedImage) -> Row:
     elif image.present:
         cell = Cell(Mark.OK, "is here")
     else:
-        cell = Cell(Mark.FAIL, "not there") if image.pullable is False else Cell(Mark.UNKNOWN, image.said)
+        why = "not there" if image.unknown else "denied" if image.denied else "failed"
+        cell = Cell(Mark.FAIL, why) if image.pullable is False else Cell(Mark.UNKNOWN, image.said)
     return Row(f"image {image.name}", (nobody, cell, nobody, nobody, nobody))
 
 

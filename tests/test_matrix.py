@@ -192,7 +192,7 @@ def test_targets_of_ones_own():
     cache = Target("redis", "cache", 6379)
     own = View("app", targets=(Exchange("cache:6379", "ok", "+PONG", 0.001),))
     matrix = rows(named=NamedTargets((("cache", "app"),), (own,)), **wanting(cache, Target("tcp", "127.0.0.1", 8080)))
-    assert signs(matrix)["redis cache:6379 (on app)"] == "x--+-"
+    assert signs(matrix)["redis cache:6379 (on app)"] == "---+-"
     assert signs(matrix)["tcp 127.0.0.1:8080"] == "x----"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dockerdoctor.checks.dns_answers import NO_CONNECTION, NO_SERVER
@@ -16,6 +16,7 @@ from dockerdoctor.facts.endpoint import Settings
 from dockerdoctor.facts.firewall import Drop, Firewall, Packet, dropped_on_the_way, drops
 from dockerdoctor.facts.inside import Exchange, Inside, View
 from dockerdoctor.facts.preferences import Target
+from dockerdoctor.facts.registry import registry_of
 from dockerdoctor.facts.routes import Routes
 from dockerdoctor.facts.targets import AskedImage, AskedImages, NamedTargets, WebTargets
 from dockerdoctor.model import Evidence, Finding, Severity
@@ -131,6 +132,10 @@ def _drops(case: Case, firewall: Firewall | None, networks: Networks | None, rou
     return tuple({d.text: d for d in found if d.sure and not d.dockers}.values())
 
 
+def _more(lost: Sequence[object]) -> str:
+    return f", and {len(lost) - 1} more" if lost[1:] else ""
+
+
 def _of(step: str, seen: Iterable[Case]) -> list[Case]:
     return [case for case in seen if case.worst.step == step]
 
@@ -163,7 +168,7 @@ def resolve(settings: Settings, inside: Inside, named: NamedTargets | None) -> F
     word = case.host.outcome if case.host.step == NAME else case.worst.outcome
     unknown_name = word in NO_SUCH_NAME
     return failed(
-        f"{case.target.host} does not resolve {'here' if case.everywhere else f'on the {case.worst.place}'} ({word})",
+        f"{case.target.host} does not resolve {'here' if case.everywhere else f'on the {case.worst.place}'} ({word}){_more(lost)}",
         *(e for c in lost for e in c.evidence),
         cause=(
             "The nameservers say that there is no such name."
@@ -207,7 +212,7 @@ def firewall(
         return passed("no rule is in the way to them")
     case, drop = struck[0]
     return failed(
-        f"{case.target} is not reached from the {case.worst.place}: {' → '.join(drop.path)} drops it: {drop.text}",
+        f"{case.target} is not reached from the {case.worst.place}: {' → '.join(drop.path)} drops it: {drop.text}{_more(struck)}",
         *case.evidence,
         *(Evidence(d.chain.label, d.text) for _, d in struck),
         cause="A rule of this host's firewall drops or rejects what containers send to this target.",
@@ -262,7 +267,7 @@ def route(
     case = lost[0]
     address = case.worst.exchange.address if case.worst.exchange else case.target.host
     return failed(
-        f"there is no way to {case.target} from the {case.worst.place} ({case.worst.outcome})",
+        f"there is no way to {case.target} from the {case.worst.place} ({case.worst.outcome}){_more(lost)}",
         *(e for c in lost for e in c.evidence),
         cause="No route leads there, or nobody has that address on the last network of the way."
         + ("" if case.everywhere else " The host gets there, containers do not."),
@@ -297,7 +302,7 @@ def answer(
         return lost
     case = lost[0]
     return failed(
-        f"{case.target} does not answer the {case.worst.place} ({case.worst.outcome})",
+        f"{case.target} does not answer the {case.worst.place} ({case.worst.outcome}){_more(lost)}",
         *(e for c in lost for e in c.evidence),
         cause=(
             "It does not answer the host either: it is down, or a firewall on the way or on the target drops what comes."
@@ -342,7 +347,8 @@ def accept(
     where = "this host" if ours else "that machine"
     return failed(
         f"{case.target} refuses connections from the {case.worst.place}"
-        + ("" if case.everywhere else f", and not from the host ({case.host.outcome})"),
+        + ("" if case.everywhere else f", and not from the host ({case.host.outcome})")
+        + _more(lost),
         *(e for c in lost for e in c.evidence),
         cause=f"Nobody listens on port {case.target.port} of {where} at this address: the service is down, listens on "
         "its loopback only, or on another port; or a firewall in front of it rejects what comes.",
@@ -482,16 +488,14 @@ def image(settings: Settings, images: AskedImages) -> Finding:
     if not lost:
         return passed(", ".join(f"{i.name} {'is here' if i.present else 'can be pulled'}" for i in images.all), *lines)
     one = lost[0]
+    registry = registry_of(one.name)
+    login = f"docker login {shlex.quote(registry)}" if registry else "docker login"
     return failed(
-        f"{one.name} is not here and cannot be pulled: {one.said}",
+        f"{one.name} is not here and cannot be pulled: {one.said}{_more(lost)}",
         *lines,
-        cause=_why_no_pull(one.said),
-        fix=(f"docker pull {shlex.quote(one.name)}",)
-        if not _denied(one.said)
-        else (
-            f"docker login {shlex.quote(one.name.partition('/')[0])}".strip() if _private(one.name) else "docker login",
-        ),
-        because=() if _denied(one.said) or "manifest unknown" in one.said else PULL_CAUSES,
+        cause=_why_no_pull(one),
+        fix=(login if one.denied else f"docker pull {shlex.quote(one.name)}",),
+        because=() if one.denied or one.unknown else PULL_CAUSES,
     )
 
 
@@ -501,18 +505,9 @@ def _image_seen(one: AskedImage) -> Evidence:
     return Evidence(f"GET /distribution/{one.name}/json", f"{here}; {there}")
 
 
-def _private(name: str) -> bool:
-    first = name.partition("/")[0]
-    return "/" in name and ("." in first or ":" in first)
-
-
-def _denied(said: str) -> bool:
-    return "denied" in said or "unauthorized" in said
-
-
-def _why_no_pull(said: str) -> str:
-    if "manifest unknown" in said or "not found" in said:
+def _why_no_pull(one: AskedImage) -> str:
+    if one.unknown:
         return "The registry has no such image, or not with this tag."
-    if _denied(said):
+    if one.denied:
         return "There is no such repository, or it is given to those who are logged in alone."
     return "The daemon did not get to the registry, or not what it asked for."

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import quote
 
 from dockerdoctor.facts.api import Refused
 from dockerdoctor.facts.containers import Container, Containers
-from dockerdoctor.facts.endpoint import ChosenEndpoint, DaemonPing, Settings, mask_text
+from dockerdoctor.facts.endpoint import ChosenEndpoint, ClientConfig, DaemonPing, Settings, mask_text
 from dockerdoctor.facts.engine import ANSWERS, EngineVersion, fetch, table
 from dockerdoctor.facts.inside import View, view
 from dockerdoctor.facts.preferences import Target
 from dockerdoctor.facts.probe_container import DEADLINE, Lab, Questions, probe_lab
 from dockerdoctor.facts.redis import named, peers
+from dockerdoctor.facts.registry import registry_of
 from dockerdoctor.host import Host
 from dockerdoctor.measure import Unmeasured, probe
 from dockerdoctor.tls import BUNDLES, trust_store
@@ -60,6 +62,16 @@ class AskedImage:
     pullable: bool | None  # what the daemon was told by the registry; None: it did not say in time
     said: str = ""  # the daemon's words
     seconds: float = 0.0
+
+    @property
+    def denied(self) -> bool:
+        """Whether the registry gives it to nobody that it does not know."""
+        return "denied" in self.said or "unauthorized" in self.said
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the registry has no such image."""
+        return "manifest unknown" in self.said or "not found" in self.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +138,34 @@ def _asked_on(lab: Lab, network: str, asked: tuple[tuple[str, int, str], ...]) -
 
 
 @probe(deadline=PULL_TIMEOUT + 1, upstream=ANSWERS)
-def asked_images(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, settings: Settings) -> AskedImages:
-    """Have the daemon itself ask the registry for each manifest, as a pull begins; nothing is pulled."""
+def asked_images(
+    host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, settings: Settings, client: ClientConfig | None
+) -> AskedImages:
+    """
+    Have the daemon itself ask the registry for each manifest, as a pull begins; nothing is pulled.
+
+    It is asked without a login: where the client has one, "denied" says nothing of what a pull would get.
+    """
     names = settings.preferences.images
     jobs = [partial(_image, host, endpoint, ping, name) for name in names]
     said = at_once(jobs, PULL_TIMEOUT + 0.5)
-    return AskedImages(
-        tuple(one or AskedImage(name, None, None, "no answer") for name, one in zip(names, said, strict=True))
+    found = [one or AskedImage(name, None, None, "no answer") for name, one in zip(names, said, strict=True)]
+    return AskedImages(tuple(_with_login(one, client) for one in found))
+
+
+def _with_login(image: AskedImage, client: ClientConfig | None) -> AskedImage:
+    registry = registry_of(image.name) or "docker.io"
+    known = (
+        {re.sub(r"^https?://", "", name).split("/")[0].replace("index.docker.io", "docker.io") for name in client.auths}
+        if client
+        else set()
     )
+    helped = client is not None and (
+        bool(client.creds_store) or any(name == registry for name, _ in client.cred_helpers)
+    )
+    if image.pullable is False and image.denied and (registry in known or helped):
+        return replace(image, pullable=None, said=f"it wants a login, which docker may have: docker pull {image.name}")
+    return image
 
 
 def _image(host: Host, endpoint: ChosenEndpoint, ping: DaemonPing, name: str) -> AskedImage:
