@@ -49,6 +49,18 @@ def test_matrix_targets_and_what_is_ignored():
         assert [r["ignored"] for r in document["results"] if r["id"] == "targets.accept"] == ["next week"]
         machine.run("rm /etc/dockerdoctor.toml")
 
+        # Each step that can fail, at once.
+        silent = f"{gateway}:82"
+        machine.firewall("INPUT", "-i", machine.slot.link, "-p", "tcp", "--dport", "82", "-j", "DROP")
+        wrong = ("--target", "nosuch.example.org:5432", "--target", silent, "--target", f"https://{served}")
+        document, status = report(machine, *wrong, "--redis", served, "--image", "nosuch/thing:1")
+        assert status == 1
+        assert document["root_causes"] == [
+            f"targets.{step}" for step in ("resolve", "answer", "certificate", "redis", "image")
+        ]
+        assert marks(document, f"tcp {silent}") == ["fail", "none", "fail", "fail", "fail"]
+        assert marks(document, "image nosuch/thing:1") == ["none", "fail", "none", "none", "none"]
+
         # Dropped by a rule for it alone, which is named; its own command takes it away.
         machine.run("iptables -I DOCKER-USER -p tcp --dport 8099 -j DROP")
         document, status = report(machine, "--target", served)
