@@ -41,7 +41,7 @@ class Front(http.server.BaseHTTPRequestHandler):
         elif WAYS.get("auth") == "basic" and given != ours:
             self.say(401, self.error("UNAUTHORIZED"), {"WWW-Authenticate": 'Basic realm="lab"'})
         elif "/manifests/" in self.path and WAYS.get("deny"):
-            self.say(WAYS["deny"], self.error("DENIED"))
+            self.say(WAYS["deny"], self.error("TOOMANYREQUESTS" if WAYS["deny"] == 429 else "DENIED"))
         elif "/blobs/" in self.path and WAYS.get("blob_status"):
             self.say(WAYS["blob_status"], b"<html>Blocked</html>", {"Content-Type": "text/html"})
         elif "/blobs/" in self.path and WAYS.get("blobs"):
